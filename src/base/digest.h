@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * base/digest.h - SHA-256 of small things through libmd (the streams of gantry-image use libcrypto)
+ */
+#pragma once
+#include "base/auto.h"
+#include <stddef.h>
+
+enum { DIGEST_HEX = 64, DIGEST_TEXT = 7 + DIGEST_HEX + 1 }; /* "sha256:" + 64 hex + NUL */
+void digest_hex(const void *p, size_t n, char buf[DIGEST_HEX + 1]);
+void digest_text(const void *p, size_t n, char buf[DIGEST_TEXT]);
