@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/image/store.h - the image store without archives and network: names, images, layers on disk. Linked by gantry and the monitor;
+ * what unpacks (tar.c, layer.c, archive.c) is in gantry-image only.
+ *
+ *   root/images/layers/CHAINID(hex)/   an unpacked layer (overlay: whiteouts as 0:0 devices and trusted.overlay.opaque)
+ *   root/images/blobs/                 (pull, push)          root/images/tmp/   what is being unpacked
+ */
+#pragma once
+#include "base/auto.h"
+#include "base/strv.h"
+#include "state/image_store.h"
+
+struct cJSON;
+struct db;
+struct dirs;
+struct err;
+struct proc_spawn;
+
+/* What a container takes from an image: docker image config, decoded. */
+struct image_config {
+	struct strv entrypoint, cmd, env, shell;
+	struct strv volumes, exposed_ports, labels; /* exposed "80/tcp"; labels K=V */
+	char *user, *cwd, *stop_signal;
+	struct cJSON *healthcheck;                  /* docker JSON, NULL */
+};
+void image_config_done(struct image_config *c);
+int image_config_parse(const char *config_json, struct image_config *ret, struct err *e);
+/* REF as the user writes it: name[:tag][@digest], an id or unique id prefix. 1: not present. */
+int image_resolve(struct db *db, const char *ref, struct image_row *ret, struct err *e);
+/* Folder of an unpacked layer. Caller frees. */
+char *layer_path(const struct dirs *d, const char *chain_id);
+/* Removes a name, or (id) all names and the image; layers that nobody uses go. -EBUSY naming the containers that use it unless FORCE. Reports what
+ * was untagged/deleted as lines in REPORT ("Untagged: x", "Deleted: sha256:…"). */
+int image_remove(struct db *db, const char *ref, bool force, struct strv *report, struct err *e);
+int image_tag(struct db *db, const char *source, const char *target, struct err *e);
+/* Which storage driver serves root: "overlay" or "copy", and why another was not taken. Probed once a root and kernel (cached in root/driver). */
+int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, struct err *e);

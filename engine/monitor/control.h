@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/monitor/control.h - talking to a project's monitor: run/p/PROJECT/ctl.sock, SEQPACKET, one JSON object per message
+ *
+ * Request  {"v":1,"op":"start","id":"…", …}, with descriptors where an operation needs them.
+ * Reply    {"ok":true, …} or {"ok":false,"error":{"text","hint","exit","code"}}. A request gets exactly one final reply; before it, "attach" may
+ * get stream messages. A closed socket without a reply means that the monitor died: the client connects again (a new one comes by itself).
+ *
+ *   start {id}                     reply when the program was exec'd (or the failing step)
+ *   stop {id,timeout_ns,signal}    signal, grace, kill; reply when it is gone and its row says exited. timeout_ns < 0: the spec's
+ *   kill {id,signal}  pause {id}  unpause {id}   restart {id,timeout_ns}
+ *   attach {id,stdin:bool,logs:bool} + fds [stdin_r, stdout_w, stderr_w] or a socket; output is copied besides the log until exit
+ *   resize {id,rows,cols}          wait {id} -> {code}
+ *   exec {id,argv,env,user,cwd,…}  exec -d: the monitor starts and reaps it
+ *   shutdown {}                    used by the host-shutdown unit: stop all in order, remember that they ran
+ *   ping {} -> {pid,version}
+ */
+#pragma once
+#include "base/auto.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cJSON;
+struct dirs;
+struct err;
+
+/* Client side. Connects; starts gantry-monitor PROJECT when there is none and START (waiting on its ready pipe, no polling).
+ * Returns 1 when there is none and START is false. */
+int monitor_connect(const struct dirs *d, const char *project, bool start, int *ret_sock, struct err *e);
+/* Sends a request; does not wait: several may be under way on several sockets, watched by the caller's loop. REQ is borrowed. */
+int monitor_send(int sock, const struct cJSON *req, const int *fds, size_t nfds, struct err *e);
+/* Reads one message (blocking unless the socket is not): the reply object (caller frees), or the error it carries as e. -EPIPE: monitor gone. */
+int monitor_recv(int sock, struct cJSON **ret, struct err *e);
+/* connect + send + recv, connecting again when the monitor dies in between (requests are idempotent). *ret may be NULL. */
+int monitor_call(const struct dirs *d, const char *project, const struct cJSON *req, struct cJSON **ret, struct err *e);
+struct cJSON *monitor_request(const char *op, const char *id); /* caller frees */

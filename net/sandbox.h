@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * net/sandbox.h - a container's network: leases in rows, then links in the kernel
+ *
+ * Decide, then do, over three processes:
+ *   CLI      net_sandbox_lease   in the transaction that creates the container: sandbox row, endpoints with addresses, ports. Pure SQL.
+ *   monitor  net_plan_load       rows -> struct net_plan (plain data, survives fork)
+ *   K        net_plan_up         netns, links, addresses, routes, resolver rules and sockets, nft elements, port reservations. No SQL.
+ * A sandbox's kernel objects are held by descriptors (monitor, keepers), which net_plan_up returns.
+ */
+#pragma once
+#include "base/auto.h"
+#include "base/strv.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct db;
+struct dirs;
+struct err;
+struct cJSON;
+
+/* What a container asks for: the network part of its spec, without engine types (net does not see engine). */
+struct net_endpoint_want {
+	const char *network;          /* real name */
+	const struct strv *aliases;   /* service name included */
+	const char *ipv4, *ipv6, *mac, *ifname;
+	const struct strv *link_local, *driver_opts;
+	int64_t priority, gw_priority;
+};
+struct net_port_want {
+	const char *proto, *host_ip;
+	uint16_t ctr_port, host_port, host_port_last;
+};
+struct net_want {
+	const char *sandbox_id;       /* exists (recreate): leases are kept where they still fit; else a new row with this id */
+	const char *project, *service, *container_name, *container_id, *hostname;
+	int64_t number;
+	const char *mode;             /* "private", "none", "host" */
+	const struct net_endpoint_want *endpoints;
+	size_t nendpoints;
+	const struct net_port_want *ports;
+	size_t nports;
+};
+/* Within the caller's transaction. -EADDRINUSE names who has the address or port. */
+int net_sandbox_lease(struct db *db, const struct net_want *w, struct err *e);
+/* The last container that referred to it is gone: rows and nft elements go; links went with the namespace. 1: still in use. */
+int net_sandbox_release(struct db *db, const char *sandbox, struct err *e);
+
+struct net_plan; /* opaque, plain memory */
+/* WANT_ETC: where to write hosts, hostname, resolv.conf (the container's folder). SPEC_JSON carries dns, dns_search, dns_opt, extra_hosts, links,
+ * hostname, domainname as in ctr_spec's JSON. */
+int net_plan_load(struct db *db, const char *sandbox, const struct cJSON *spec_json, struct net_plan **ret, struct err *e);
+void net_plan_free(struct net_plan *p);
+
+struct net_sandbox_fds {
+	int netns;                    /* -1: the host's */
+	int dns_udp, dns_tcp;         /* sockets inside, behind 127.0.0.11:53; -1: none */
+	int ports[64];                /* reservations: bound, not accepting (or listening for [::1] forwarding) */
+	size_t nports;
+};
+/* In K: leaves the process inside the new namespace (host's in HOST_NETNS). On failure all is undone. -EADDRINUSE says which process has the port. */
+int net_plan_up(const struct dirs *d, const struct net_plan *p, int host_netns, struct net_sandbox_fds *ret, struct err *e);
+/* Undo, also after crashes; the namespace itself goes with its descriptors. */
+int net_plan_down(const struct dirs *d, const struct net_plan *p, struct err *e);
+/* hosts, hostname, resolv.conf into DIR: at each start. */
+int net_plan_write_etc(const struct net_plan *p, const char *dir, struct err *e);
+/* Which host port each published port really has: JSON array for ps and inspect [{proto,host_ip,host_port,ctr_port}]. */
