@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * compose/emit.h - project -> canonical YAML or JSON, as `docker compose config` prints it; loads again to the same project
+ */
+#pragma once
+#include "base/auto.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct node;
+struct project;
+struct str;
+
+enum emit_format { EMIT_YAML, EMIT_JSON };
+/* Writes to OUT. Every `$` of the values is doubled when ESCAPE, so that the output can be loaded again. Only active services and
+ * used resources. */
+void emit_project(const struct project *p, enum emit_format format, bool escape, struct str *out);
+/* A tree as it is, keys sorted (--no-interpolate). */
+void emit_tree(const struct node *tree, enum emit_format format, struct str *out);
+
+/* ---- the emitter that fields write to ---- */
+
+struct emitter {
+	struct str *out;
+	enum emit_format format;
+	bool escape;
+	bool compact;           /* JSON without blanks: for hashes */
+	int depth;
+	bool first;             /* no member written at this level yet */
+	bool in_list;           /* YAML: the next key continues a "- " */
+	const char *key;        /* pending key */
+	bool pending;           /* a map or list was opened and nothing is in it yet */
+};
+void emit_init(struct emitter *x, struct str *out, enum emit_format format);
+void emit_key(struct emitter *x, const char *key);
+void emit_map(struct emitter *x);      /* opens; emit_key + value …; emit_end closes */
+void emit_list(struct emitter *x);
+void emit_end(struct emitter *x);
+void emit_str(struct emitter *x, const char *s);
+void emit_int(struct emitter *x, int64_t v);
+void emit_double(struct emitter *x, double v, bool single /* float32 precision */);
+void emit_bool(struct emitter *x, bool v);
+void emit_null(struct emitter *x);
+void emit_node(struct emitter *x, const struct node *n); /* keys sorted */
