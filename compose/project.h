@@ -73,7 +73,7 @@ struct port {
 	struct node *ext;
 };
 
-enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS, MOUNT_IMAGE, MOUNT_CLUSTER, MOUNT_NPIPE };
+enum mount_kind { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS, MOUNT_IMAGE, MOUNT_CLUSTER, MOUNT_NPIPE };
 struct mount_bind {
 	const char *propagation;   /* NULL: rprivate */
 	enum tri create_host_path; /* unset counts as true */
@@ -98,7 +98,7 @@ struct mount_image {
 };
 struct mount {
 	const struct node *node;
-	enum mount_type type;
+	enum mount_kind type;
 	const char *source;        /* bind: absolute path; volume: key in project.volumes, NULL: anonymous; image: reference */
 	const char *target;
 	bool read_only;
