@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "base/auto.h"
+#include "base/names.h"
 #include "base/strv.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,7 +59,8 @@ struct log_spec {
 	struct strv options;      /* "max-size=10m" */
 };
 struct resource_spec {        /* -1 (or NULL): not set */
-	int64_t memory, memory_reservation, memswap, swappiness, pids;
+	int64_t memory, memory_reservation, swappiness, pids;
+	int64_t memswap;      /* memory + swap; INT64_MIN: not set (2 x memory), -1: unlimited */
 	int64_t cpu_quota_us, cpu_period_us, cpu_shares, cpu_rt_runtime_us, cpu_rt_period_us;
 	int64_t nano_cpus;        /* cpus x 1e9; lower than 0: not set. Wins over quota */
 	char *cpuset_cpus, *cpuset_mems;
@@ -127,6 +129,9 @@ struct ctr_spec {
 	bool has_pre_stop;        /* hooks, kept as JSON */
 	char *hooks;              /* JSON {post_start:[…], pre_stop:[…]}, NULL */
 };
+
+DECLARE_NAMES(mount_type)     /* "bind", "volume", "tmpfs", "file", "image" */
+DECLARE_NAMES(restart_policy) /* "no", "always", "on-failure", "unless-stopped" */
 
 /* Zeroed with the "not set" values above. Caller frees. */
 struct ctr_spec *ctr_spec_new(void);
