@@ -27,6 +27,12 @@ struct emitter;
 struct field;
 struct map;
 
+/* One step of the path to the node at hand; lives on the walker's stack. */
+struct fpath {
+	const struct fpath *up;
+	const char *key;        /* NULL: an item of a list */
+	size_t index;
+};
 /* What the verbs need beside the tree. One per load; load.c fills it. */
 struct fctx {
 	struct arena *arena;
@@ -35,24 +41,26 @@ struct fctx {
 	const struct map *env;  /* loading environment: bare `environment` list items of included files */
 	struct notes *notes;    /* warnings go here */
 	unsigned flags;         /* FCTX_* */
-	const char *path;       /* internal: "services.web" while walking, for messages */
-	const char *service;    /* internal: the service being walked */
+	const struct fpath *at; /* internal: where the walk is, for messages */
 };
 enum {
 	FCTX_RAW = 1 << 0,      /* not interpolated (--no-interpolate): values that hold a `$` are not parsed */
 };
 
+/* What lies below a value; detail is a struct object_type (ftypes.h) for all but SHAPE_LEAF. */
+enum shape { SHAPE_LEAF, SHAPE_OBJECT, SHAPE_LIST, SHAPE_MAP };
+
+/* Trees share nodes (YAML aliases), so no verb changes a node below the one that it was given: it puts another in its place. */
 struct ftype {                  /* NULL: nothing to do; for merge: the later file wins */
 	const char *name;       /* for "must be a …" */
-	/* *N may be replaced by another node. */
+	enum shape shape;
 	int (*canon)(struct fctx *c, const struct field *f, struct node **n, struct err *e);
 	int (*merge)(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e);
-	int (*unique)(struct fctx *c, const struct field *f, struct node *n, struct err *e);
-	int (*paths)(struct fctx *c, const struct field *f, struct node *n, struct err *e);
+	int (*unique)(struct fctx *c, const struct field *f, struct node **n, struct err *e);
+	int (*paths)(struct fctx *c, const struct field *f, struct node **n, struct err *e);
 	int (*decode)(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e);
 	/* false: nothing was written (not set) */
 	bool (*emit)(const struct field *f, const void *member, struct emitter *out);
-	const struct field *(*fields)(const struct field *f); /* rows below, for walks over the table */
 };
 
 enum support { SUPPORT_FULL, SUPPORT_PARTIAL, SUPPORT_NONE /* accepted, no effect */, SUPPORT_REFUSED };
@@ -77,8 +85,10 @@ enum {
 	F_KEEP = 1 << 16,       /* printed although it is the zero value */
 	F_GONE = 1 << 17,       /* read, never printed (env_file, extends, version) */
 	F_NEWER = 1 << 18,      /* newer than the recorded docker compose */
-	F_PLAIN_APPEND = 1 << 19,
-	F_RESOURCE_HASH = 1 << 20, /* part of a network's or volume's hash */
+	F_INLINE = 1 << 19,     /* x-*: emits keys of its own */
+	F_CAPITAL = 1 << 20,    /* JSON writes the key with a capital letter (blkio) */
+	F_STRICT_BOOL = 1 << 21,/* no words for a boolean */
+	F_REPLACE = 1 << 22,    /* maps: an entry of the later file replaces the whole entry */
 };
 
 struct field {
@@ -96,6 +106,8 @@ struct field {
 	{ key_, &type_, offsetof(struct_, member_), detail_, flags_, SUPPORT_##support_, reason_ }
 /* Read and forgotten: there is nothing behind it. */
 #define FIELD_IGNORED(key_, reason_) { key_, &ft_any, 0, NULL, F_GONE, SUPPORT_NONE, reason_ }
+/* All x-* keys of an object. */
+#define FIELD_EXT(struct_) { "x-", &ft_ext, offsetof(struct_, ext), NULL, F_INLINE, SUPPORT_FULL, NULL }
 #define FIELD_END { NULL, NULL, 0, NULL, 0, SUPPORT_FULL, NULL }
 
 /* Root tables. */
@@ -123,6 +135,9 @@ const struct field *field_find(const struct field *table, const char *key);
 /* Rows below F (of an object, list of objects, map of objects), NULL: it has none. */
 const struct field *field_below(const struct field *f);
 const char *support_name(int s);
+/* "compose.yaml:3:7: services.web.image: TEXT" with source line and caret. Returns -EINVAL. */
+int field_err(struct fctx *c, const struct node *n, struct err *e, const char *fmt, ...) PRINTF(4, 5);
+void field_warn(struct fctx *c, const struct node *n, const char *fmt, ...) PRINTF(3, 4);
 
 /* The whole tree -> P: decode of everything, P->arena, dir, env, name set by the caller before. */
 int project_decode(struct fctx *c, const struct node *tree, struct project *p, struct err *e);
