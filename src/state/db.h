@@ -16,29 +16,44 @@ struct dirs;
 struct err;
 struct strv;
 struct db;
-enum { DB_READONLY = 1 };
+enum {
+	DB_READONLY = 1, /* for ps, logs, inspect: also serves a root on a full or read-only disk, and a schema of a newer gantry as far as it can */
+	DB_RESERVE = 2,  /* for stop, down, rm, prune: may give back the reserve file when the disk is full */
+};
 /* Opens (makes, migrates) root/state.db. A newer schema than ours is refused (read-only opens it when it can). An empty database in a
  * root that has contents is rebuilt from spec.json and volume.json files, never taken for new. */
 int db_open(const struct dirs *d, unsigned flags, struct db **ret, struct err *e);
 void db_close(struct db *db);
 DEFINE_AUTO(struct db *, db_close)
 const struct dirs *db_dirs(const struct db *db);
+/* What the user should hear once about opening ("the database was damaged …, rebuilt"); NULL: nothing. */
+const char *db_notice(const struct db *db);
+bool db_readonly(const struct db *db); /* also when it was not asked for: nothing can be written to root */
 /* Transactions do not nest: begin in a transaction only counts. Rollback ends all levels. */
 int db_begin(struct db *db, struct err *e);
 int db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db);
+/* Ends a level with R, the result of what was done in it: R >= 0 commits; R < 0 (e is set) undoes when it was the outermost level, else leaves
+ * that to who began. Returns R, or the commit's error. */
+int db_end(struct db *db, int r, struct err *e);
 bool db_in_transaction(const struct db *db);
 /* This transaction changes something of PROJECT: its run/gen file is touched after COMMIT. */
 void db_touch(struct db *db, const char *project);
 int db_sync(struct db *db, struct err *e); /* fdatasync of the WAL */
+/* Registers what root holds (containers, volumes, images) and no row names. Opening does it after a boot and when the database is new; it never
+ * removes anything. Returns how many rows were added. state/rebuild.c */
+int db_rebuild(struct db *db, struct err *e);
 
 /* For the stores only: statements by enum, see sql.h. */
 struct stmt;
 struct stmt *db_stmt(struct db *db, int sql, struct err *e); /* reset, bindings cleared; NULL with e set */
 void stmt_bind_str(struct stmt *s, int i, const char *v);    /* NULL binds NULL; i from 1 */
 void stmt_bind_int(struct stmt *s, int i, int64_t v);
-int stmt_step(struct stmt *s, struct err *e);                /* 1 row, 0 done, < 0 */
-int stmt_run(struct stmt *s, struct err *e);                 /* step to the end; returns number of changed rows (capped) */
+int stmt_step(struct stmt *s, struct err *e);                /* 1 row, 0 done, < 0: SELECT, or anything in a transaction */
+void stmt_reset(struct stmt *s);                             /* done with it before its last row: ends the read snapshot */
+int stmt_run(struct stmt *s, struct err *e);                 /* step to the end, in a transaction of its own if there is none; number of changed rows (capped) */
+/* As stmt_run for "… RETURNING project": touches that project's gen file. -ENOENT is not raised: 0 rows is 0. */
+int stmt_run_project(struct stmt *s, struct err *e);
 const char *stmt_str(struct stmt *s, int col);               /* from 0; valid until the next step; NULL for NULL */
 int64_t stmt_int(struct stmt *s, int col);
 char *stmt_dup(struct stmt *s, int col);                     /* malloc'd, NULL for NULL */

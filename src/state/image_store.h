@@ -51,4 +51,5 @@ int image_delete(struct db *db, const char *id, struct err *e);
 int image_name_set(struct db *db, const char *ref, const char *id, struct err *e); /* moves the name */
 int image_name_get(struct db *db, const char *ref, char **ret_id, struct err *e);  /* 1: none */
 int image_name_delete(struct db *db, const char *ref, struct err *e);              /* 1: none */
+/* Every change of an image or its names also writes (or removes) root/images/meta/HEX.json, from which a lost database is rebuilt. */
 int image_name_list(struct db *db, struct image_names *ret, struct err *e);        /* by ref */

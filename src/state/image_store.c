@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/image_store.h"
+#include "base/alloc.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "state/db.h"
+#include "state/sql.h"
+#include <errno.h>
+
+void image_row_done(struct image_row *i)
+{
+	free(i->id);
+	free(i->config);
+	free(i->manifest);
+	free(i->os);
+	free(i->architecture);
+	free(i->variant);
+	strv_done(&i->layers);
+	*i = (struct image_row){ 0 };
+}
+
+void layer_row_done(struct layer_row *l)
+{
+	free(l->chain_id);
+	free(l->diff_id);
+	free(l->parent);
+	free(l->tree_digest);
+	free(l->driver);
+	*l = (struct layer_row){ 0 };
+}
+
+void image_names_done(struct image_names *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].ref);
+		free(l->v[i].id);
+	}
+	free(l->v);
+	*l = (struct image_names){ 0 };
+}
+
+/* The first column of all rows. S NULL: e is set. */
+static int strings(struct stmt *s, struct strv *ret, struct err *e)
+{
+	int r;
+
+	if (!s)
+		return -e->code;
+	while ((r = stmt_step(s, e)) == 1)
+		strv_add(ret, stmt_str(s, 0));
+	return r;
+}
+
+static struct stmt *stmt_key(struct db *db, int sql, const char *key, struct err *e)
+{
+	struct stmt *s = db_stmt(db, sql, e);
+
+	if (s)
+		stmt_bind_str(s, 1, key);
+	return s;
+}
+
+/* ---- layers ---- */
+
+int layer_insert(struct db *db, const struct layer_row *l, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_LAYER_INSERT, l->chain_id, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 2, l->diff_id);
+	stmt_bind_str(s, 3, l->parent);
+	stmt_bind_str(s, 4, l->tree_digest);
+	stmt_bind_int(s, 5, l->size);
+	stmt_bind_str(s, 6, l->driver);
+	r = stmt_run(s, e);
+	if (r == -EBUSY) {
+		err_clear(e);
+		return err_set(e, ENOENT, "layer %s: its parent %s is not there", l->chain_id, str0(l->parent));
+	}
+	return r < 0 ? r : r == 0;
+}
+
+int layer_get(struct db *db, const char *chain_id, struct layer_row *ret, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_LAYER_GET, chain_id, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	r = stmt_step(s, e);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	*ret = (struct layer_row){
+		.chain_id = stmt_dup(s, 0), .diff_id = stmt_dup(s, 1), .parent = stmt_dup(s, 2), .tree_digest = stmt_dup(s, 3),
+		.size = stmt_int(s, 4), .driver = stmt_dup(s, 5),
+	};
+	stmt_reset(s);
+	return 0;
+}
+
+int layer_unused(struct db *db, struct strv *ret, struct err *e)
+{
+	return strings(db_stmt(db, SQL_LAYER_UNUSED, e), ret, e);
+}
+
+int layer_list(struct db *db, struct strv *ret, struct err *e)
+{
+	return strings(db_stmt(db, SQL_LAYER_LIST, e), ret, e);
+}
+
+int layer_delete(struct db *db, const char *chain_id, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_LAYER_DELETE, chain_id, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	r = stmt_run(s, e);
+	if (r == -EBUSY) {
+		err_clear(e);
+		return err_set(e, EBUSY, "layer %s is in use by an image or another layer", chain_id);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- images/meta/HEX.json: the rows once more, for the day the database is lost ---- */
+
+static int meta_layers(struct db *db, const struct strv *chain, struct cJSON *out, struct err *e)
+{
+	for (size_t i = 0; i < chain->n; i++) {
+		AUTO_DONE(layer_row_done) struct layer_row l = { 0 };
+		struct cJSON *j = json_add_object(out, NULL);
+
+		if (layer_get(db, chain->v[i], &l, e) < 0)
+			return -e->code;
+		json_add_str(j, "chain_id", l.chain_id);
+		json_add_str(j, "diff_id", l.diff_id);
+		json_add_str(j, "parent", l.parent);
+		json_add_str(j, "tree_digest", l.tree_digest);
+		json_add_int(j, "size", l.size);
+		json_add_str(j, "driver", l.driver);
+	}
+	return 0;
+}
+
+static int meta_text(struct db *db, const struct image_row *i, char **ret, struct err *e)
+{
+	AUTO(json_free) struct cJSON *j = json_object();
+	AUTO_STRV(names);
+
+	json_add_str(j, "id", i->id);
+	json_add_str(j, "config", i->config);
+	json_add_str(j, "manifest", i->manifest);
+	json_add_str(j, "os", i->os);
+	json_add_str(j, "architecture", i->architecture);
+	json_add_str(j, "variant", i->variant);
+	json_add_int(j, "size", i->size);
+	json_add_int(j, "created_ns", i->created_ns);
+	TRY(meta_layers(db, &i->layers, json_add_array(j, "layers"), e));
+	TRY(strings(stmt_key(db, SQL_IMG_NAMES_OF, i->id, e), &names, e));
+	json_add_strv(j, "names", &names);
+	*ret = json_text(j, false);
+	return 0;
+}
+
+static int meta_try(struct db *db, const char *id, struct err *e)
+{
+	AUTO_DONE(image_row_done) struct image_row i = { 0 };
+	const char *hex = str_after(id, "sha256:");
+	auto_free char *dir = dirs_root(db_dirs(db), "images/meta");
+	auto_free char *path = xasprintf("%s/%s.json", dir, hex ? hex : id);
+	auto_free char *text = NULL;
+	int r = image_get(db, id, &i, e);
+
+	TRY(r);
+	if (r == 1) {
+		(void)unlink(path);
+		return 0;
+	}
+	TRY(meta_text(db, &i, &text, e));
+	TRY(file_mkdir_p(dir, 0700, e));
+	return file_replace(path, text, strlen(text), 0600, false, e);
+}
+
+/* A copy: its failure (a full disk) fails nothing. */
+static void meta_write(struct db *db, const char *id)
+{
+	AUTO_ERR(why);
+
+	if (strchr(id, '/') || meta_try(db, id, &why) < 0)
+		log_debug("image %s: copy of its rows: %s", id, err_text(&why));
+}
+
+/* ---- images ---- */
+
+static int insert_image(struct db *db, const struct image_row *i, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_IMG_INSERT, i->id, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 2, i->config);
+	stmt_bind_str(s, 3, i->manifest);
+	stmt_bind_str(s, 4, i->os);
+	stmt_bind_str(s, 5, i->architecture);
+	stmt_bind_str(s, 6, i->variant);
+	stmt_bind_int(s, 7, i->size);
+	stmt_bind_int(s, 8, i->created_ns);
+	TRY(r = stmt_run(s, e));
+	if (r == 0)
+		return 1;
+	for (size_t k = 0; k < i->layers.n; k++) {
+		s = stmt_key(db, SQL_IMG_LAYER_INSERT, i->id, e);
+		if (!s)
+			return -e->code;
+		stmt_bind_int(s, 2, (int64_t)k);
+		stmt_bind_str(s, 3, i->layers.v[k]);
+		r = stmt_run(s, e);
+		if (r == -EBUSY) {
+			err_clear(e);
+			return err_set(e, ENOENT, "image %s: layer %s is not there", i->id, i->layers.v[k]);
+		}
+		TRY(r);
+	}
+	meta_write(db, i->id);
+	return 0;
+}
+
+int image_insert(struct db *db, const struct image_row *i, struct err *e)
+{
+	TRY(db_begin(db, e));
+	return db_end(db, insert_image(db, i, e), e);
+}
+
+int image_get(struct db *db, const char *id, struct image_row *ret, struct err *e)
+{
+	AUTO_DONE(image_row_done) struct image_row i = { 0 };
+	struct stmt *s = stmt_key(db, SQL_IMG_GET, id, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	r = stmt_step(s, e);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	i = (struct image_row){
+		.id = stmt_dup(s, 0), .config = stmt_dup(s, 1), .manifest = stmt_dup(s, 2), .os = stmt_dup(s, 3),
+		.architecture = stmt_dup(s, 4), .variant = stmt_dup(s, 5), .size = stmt_int(s, 6), .created_ns = stmt_int(s, 7),
+	};
+	stmt_reset(s);
+	TRY(strings(stmt_key(db, SQL_IMG_LAYERS, id, e), &i.layers, e));
+	*ret = i;
+	i = (struct image_row){ 0 };
+	return 0;
+}
+
+int image_find_prefix(struct db *db, const char *hex, struct strv *ret_ids, struct err *e)
+{
+	auto_free char *prefix = xasprintf("sha256:%s", hex);
+
+	if (strspn(hex, "0123456789abcdef") != strlen(hex))
+		return 0;
+	return strings(stmt_key(db, SQL_IMG_PREFIX, prefix, e), ret_ids, e);
+}
+
+int image_list(struct db *db, struct strv *ret_ids, struct err *e)
+{
+	return strings(db_stmt(db, SQL_IMG_LIST, e), ret_ids, e);
+}
+
+int image_delete(struct db *db, const char *id, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_IMG_DELETE, id, e);
+
+	if (!s)
+		return -e->code;
+	TRY(stmt_run(s, e));
+	meta_write(db, id);
+	return 0;
+}
+
+/* ---- names ---- */
+
+static int name_set(struct db *db, const char *ref, const char *id, struct err *e)
+{
+	auto_free char *before = NULL;
+	struct stmt *s;
+	int r;
+
+	TRY(image_name_get(db, ref, &before, e));
+	s = stmt_key(db, SQL_IMG_NAME_SET, ref, e);
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 2, id);
+	r = stmt_run(s, e);
+	if (r == -EBUSY) {
+		err_clear(e);
+		return err_set(e, ENOENT, "image %s is not there", id);
+	}
+	TRY(r);
+	if (before && !streq(before, id))
+		meta_write(db, before);
+	meta_write(db, id);
+	return 0;
+}
+
+int image_name_set(struct db *db, const char *ref, const char *id, struct err *e)
+{
+	TRY(db_begin(db, e));
+	return db_end(db, name_set(db, ref, id, e), e);
+}
+
+int image_name_get(struct db *db, const char *ref, char **ret_id, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_IMG_NAME_GET, ref, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	r = stmt_step(s, e);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	*ret_id = stmt_dup(s, 0);
+	stmt_reset(s);
+	return 0;
+}
+
+static int name_delete(struct db *db, const char *ref, struct err *e)
+{
+	auto_free char *id = NULL;
+	int r = image_name_get(db, ref, &id, e);
+	struct stmt *s;
+
+	if (r != 0)
+		return r;
+	s = stmt_key(db, SQL_IMG_NAME_DELETE, ref, e);
+	if (!s)
+		return -e->code;
+	TRY(stmt_run(s, e));
+	meta_write(db, id);
+	return 0;
+}
+
+int image_name_delete(struct db *db, const char *ref, struct err *e)
+{
+	TRY(db_begin(db, e));
+	return db_end(db, name_delete(db, ref, e), e);
+}
+
+int image_name_list(struct db *db, struct image_names *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_IMG_NAME_LIST, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	while ((r = stmt_step(s, e)) == 1) {
+		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
+		ret->v[ret->n++] = (struct image_name){ .ref = stmt_dup(s, 0), .id = stmt_dup(s, 1) };
+	}
+	return r;
+}

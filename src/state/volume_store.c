@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "state/volume_store.h"
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "state/db.h"
+#include "state/sql.h"
+#include <errno.h>
+
+void volume_row_done(struct volume_row *v)
+{
+	free(v->name);
+	free(v->project);
+	free(v->key);
+	free(v->driver);
+	free(v->options);
+	free(v->labels);
+	free(v->hash);
+	*v = (struct volume_row){ 0 };
+}
+
+void volume_rows_done(struct volume_rows *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		volume_row_done(&l->v[i]);
+	free(l->v);
+	*l = (struct volume_rows){ 0 };
+}
+
+static void row_read(struct stmt *s, struct volume_row *v)
+{
+	*v = (struct volume_row){
+		.name = stmt_dup(s, 0), .project = stmt_dup(s, 1), .key = stmt_dup(s, 2), .driver = stmt_dup(s, 3),
+		.options = stmt_dup(s, 4), .labels = stmt_dup(s, 5), .hash = stmt_dup(s, 6), .anonymous = stmt_int(s, 7),
+		.deleting = stmt_int(s, 8), .created_ns = stmt_int(s, 9),
+	};
+}
+
+int volume_insert(struct db *db, const struct volume_row *v, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_VOL_INSERT, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, v->name);
+	stmt_bind_str(s, 2, v->project);
+	stmt_bind_str(s, 3, v->key);
+	stmt_bind_str(s, 4, v->driver ? v->driver : "local");
+	stmt_bind_str(s, 5, v->options);
+	stmt_bind_str(s, 6, v->labels);
+	stmt_bind_str(s, 7, v->hash);
+	stmt_bind_int(s, 8, v->anonymous);
+	stmt_bind_int(s, 9, v->deleting);
+	stmt_bind_int(s, 10, v->created_ns);
+	TRY(r = stmt_run(s, e));
+	if (r > 0)
+		db_touch(db, v->project);
+	return r == 0;
+}
+
+int volume_get(struct db *db, const char *name, struct volume_row *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_VOL_GET, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, name);
+	r = stmt_step(s, e);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	row_read(s, ret);
+	stmt_reset(s);
+	return 0;
+}
+
+int volume_list(struct db *db, const char *project, struct volume_rows *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, project ? SQL_VOL_BY_PROJECT : SQL_VOL_ALL, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	if (project)
+		stmt_bind_str(s, 1, project);
+	while ((r = stmt_step(s, e)) == 1) {
+		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
+		row_read(s, &ret->v[ret->n++]);
+	}
+	return r;
+}
+
+static int run_by_name(struct db *db, int sql, const char *name, struct err *e)
+{
+	struct stmt *s = db_stmt(db, sql, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, name);
+	r = stmt_run_project(s, e);
+	if (r == -EBUSY) {
+		err_clear(e);
+		return err_set(e, EBUSY, "volume '%s' is in use by containers", name);
+	}
+	return r < 0 ? r : 0;
+}
+
+int volume_set_deleting(struct db *db, const char *name, struct err *e)
+{
+	return run_by_name(db, SQL_VOL_SET_DELETING, name, e);
+}
+
+int volume_delete(struct db *db, const char *name, struct err *e)
+{
+	return run_by_name(db, SQL_VOL_DELETE, name, e);
+}
+
+int volume_use(struct db *db, const char *volume, const char *container, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_VOL_USE, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, volume);
+	stmt_bind_str(s, 2, container);
+	r = stmt_run(s, e);
+	if (r == -EBUSY) {
+		err_clear(e);
+		return err_set(e, ENOENT, "volume '%s' or container %.12s is gone", volume, container);
+	}
+	return r < 0 ? r : 0;
+}
+
+int volume_users(struct db *db, const char *volume, int64_t *ret_n, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_VOL_USERS, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, volume);
+	r = stmt_step(s, e);
+	if (r == 1)
+		*ret_n = stmt_int(s, 0);
+	stmt_reset(s);
+	return r < 0 ? r : 0;
+}
+
+char *volume_row_json(const struct volume_row *v)
+{
+	AUTO(json_free) struct cJSON *j = json_object();
+
+	json_add_str(j, "name", v->name);
+	json_add_str(j, "project", v->project);
+	json_add_str(j, "key", v->key);
+	json_add_str(j, "driver", v->driver);
+	json_add_str(j, "options", v->options);
+	json_add_str(j, "labels", v->labels);
+	json_add_str(j, "hash", v->hash);
+	json_add_bool(j, "anonymous", v->anonymous);
+	json_add_int(j, "created_ns", v->created_ns);
+	return json_text(j, true);
+}
+
+int volume_row_parse(const char *text, size_t n, struct volume_row *ret, struct err *e)
+{
+	AUTO(json_free) struct cJSON *j = NULL;
+	const char *name;
+
+	TRY(json_parse(text, n, "volume.json", &j, e));
+	TRY(json_need_str(j, "name", "volume.json", &name, e));
+	*ret = (struct volume_row){
+		.name = xstrdup(name), .project = xstrdup0(json_str(j, "project")), .key = xstrdup0(json_str(j, "key")),
+		.driver = xstrdup0(json_str(j, "driver")), .options = xstrdup0(json_str(j, "options")),
+		.labels = xstrdup0(json_str(j, "labels")), .hash = xstrdup0(json_str(j, "hash")),
+		.anonymous = json_bool(j, "anonymous", false), .created_ns = json_int(j, "created_ns", 0),
+	};
+	return 0;
+}
