@@ -76,7 +76,7 @@ static int flock_timed(int fd, int ms)
 {
 	const int64_t deadline = time_mono_ns() + ms * INT64_C(1000000);
 	const struct sigaction act = { .sa_handler = on_alarm };
-	const struct itimerval every = { .it_value = { .tv_sec = 1 }, .it_interval = { .tv_usec = 200000 } };
+	const struct itimerval every = { .it_value = { .tv_usec = 200000 }, .it_interval = { .tv_usec = 200000 } };
 	struct itimerval old_timer;
 	struct sigaction old_act;
 	sigset_t set, old_set;

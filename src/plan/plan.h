@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * plan/plan.h - project + observed + options -> the operations that lead from one to the other, each with its cause. Pure.
+ *
+ * Operations form a graph: `deps` names those that must have succeeded before. Besides, all of a lower phase come first, as with docker compose:
+ * images, then whatever is made or replaced, then starts and waits. plan_text() prints the list that apply() runs.
+ *
+ *   plan_up        create or recreate what differs, start what does not run       plan_down     stop, remove containers, networks, …
+ *   plan_services  stop, start, restart, kill, pause, unpause, rm of what is there
+ *
+ * A project by name alone (P NULL): order comes from labels, everything else from rows.
+ */
+#pragma once
+#include "base/auto.h"
+#include "base/map.h"
+#include "base/strv.h"
+#include "compose/project.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct err;
+struct observed;
+
+enum op_kind {
+	OP_IMAGE_PULL, OP_IMAGE_REMOVE,
+	OP_NETWORK_CREATE, OP_NETWORK_REMOVE,
+	OP_VOLUME_CREATE, OP_VOLUME_REMOVE,
+	OP_CTR_CREATE, OP_CTR_RECREATE, OP_CTR_START, OP_CTR_STOP, OP_CTR_RESTART, OP_CTR_KILL, OP_CTR_PAUSE, OP_CTR_UNPAUSE, OP_CTR_REMOVE,
+	OP_WAIT,
+	OP_PROJECT_REMOVE,       /* the project's row, when nothing is left of it */
+	OP_KINDS
+};
+enum op_phase { PHASE_IMAGE, PHASE_CLEAR /* networks and volumes that must go first */, PHASE_CREATE, PHASE_START, PHASE_LAST, PHASES };
+enum op_condition { WAIT_STARTED /* running, or healthy where it has a check */, WAIT_HEALTHY, WAIT_COMPLETED };
+enum { OP_NONE = -1 };
+
+struct op {
+	int index;                   /* in plan->ops; printed as #index+1 */
+	enum op_kind kind;
+	enum op_phase phase;
+	const char *name;            /* of the object: "p-web-1", "p_default", "nginx:1.25"; OP_WAIT: the service */
+	const char *cause;           /* "no container", "environment, image", "orphan" */
+	const struct service *service; /* NULL: not in the file */
+	const char *service_name;    /* NULL: not of a service */
+	int64_t number;
+	const struct network *network;
+	const struct volume *volume;
+	int64_t network_id;          /* OP_NETWORK_REMOVE */
+	const char *ctr;             /* id of the container that is there; of OP_CTR_RECREATE: the old one */
+	int make;                    /* index of the operation that makes the container, OP_NONE: it is there (ctr) */
+	enum op_condition condition; /* OP_WAIT */
+	const char *signal;          /* OP_CTR_KILL */
+	bool optional;               /* its failure is a warning, and what depends on it goes on (required: false) */
+	bool volumes;                /* OP_CTR_REMOVE: anonymous volumes too */
+	bool force;                  /* OP_CTR_REMOVE: also when it runs */
+	int *deps;
+	size_t ndeps;
+};
+struct plan {
+	struct arena *arena;         /* holds everything */
+	const char *project;
+	struct op *ops;
+	size_t n, cap;
+	struct strv warnings;        /* "found orphan containers …": say before starting */
+	int64_t stop_timeout_ns;     /* -1: each container's own */
+	int64_t wait_timeout_ns;     /* 0: none */
+};
+void plan_free(struct plan *p);
+DEFINE_AUTO(struct plan *, plan_free)
+
+struct plan_scale {
+	const char *service;
+	int64_t n;
+};
+struct plan_options {
+	const struct strv *services; /* named on the command line; NULL or empty: all */
+	const struct plan_scale *scale;
+	size_t nscale;
+	const char *pull;            /* --pull, NULL: each service's policy */
+	int64_t stop_timeout_ns;     /* -1 */
+	int64_t wait_timeout_ns;     /* 0 */
+	bool no_deps, force_recreate, no_recreate, always_recreate_deps, renew_anon_volumes, remove_orphans, ignore_orphans;
+	bool no_start;               /* create only */
+	bool wait;                   /* up --wait: running or healthy, all of them */
+	/* down, rm */
+	bool volumes;                /* -v */
+	const char *rmi;             /* "all", "local", NULL */
+	bool stop;                   /* rm -s */
+	const char *signal;          /* kill */
+};
+#define PLAN_OPTIONS_INIT ((struct plan_options){ .stop_timeout_ns = -1 })
+
+int plan_up(const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret, struct err *e);
+int plan_down(const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret, struct err *e);
+/* KIND: OP_CTR_STOP, _START, _RESTART, _KILL, _PAUSE, _UNPAUSE, _REMOVE (rm: stopped ones, with opt->stop all). P may be NULL. */
+int plan_services(enum op_kind kind, const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret,
+		  struct err *e);
+
+/* "container", "create", "Creating", "Created" */
+struct op_words {
+	const char *object, *verb, *doing, *done;
+};
+const struct op_words *op_words(enum op_kind kind);
+/* One line per operation: "#3 [1,2]  container p-web-1: create (no container)"; "nothing to do" when there is none. Caller frees. */
+char *plan_text(const struct plan *p);
