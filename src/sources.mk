@@ -1,1 +1,3 @@
-# files of src
+# the programs: one small main each
+sbin_PROGRAMS += gantry
+gantry_SOURCES = src/gantry.c

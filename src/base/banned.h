@@ -9,4 +9,5 @@
 #include <string.h>
 #undef basename
 #undef dirname
+#undef alloca
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets atoi atol atof system alloca basename dirname
