@@ -20,7 +20,7 @@ struct dirs {
 /* NULL: environment, then default. Only text, touches nothing. */
 void dirs_init(struct dirs *d, const char *root, const char *run);
 void dirs_done(struct dirs *d);
-/* Makes root and run (0711 and 0700) with what is in them, reads or makes root/id, reads the boot id. Refuses a root that is
+/* Makes root and run (both 0700) with what is in them, reads or makes root/id, reads the boot id. Refuses a root that is
  * group/world-writable or owned by someone else. */
 int dirs_prepare(struct dirs *d, struct err *e);
 /* "ROOT/fmt…", "RUN/fmt…". Caller frees. */

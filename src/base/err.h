@@ -8,7 +8,7 @@
  *   err_set(e, EINVAL, "port %d: out of range", n)   raises; returns -EINVAL
  *   err_sys(e, "open '%s'", path)                    raises from errno: "open '/x': No such file…"; returns -errno
  *   err_wrap(e, "service '%s'", name)                puts "service 'web': " before what is there; returns e's code
- *   err_hint(e, "create the file, or …")             the way out, printed on a line of its own
+ *   err_hint(e, "create the file, or …")             the way out, printed on a line of its own; the first one stays
  *
  * Text and hint are bounded (ERR_TEXT, ERR_HINT): what is longer is cut and ends in "...".
  * Setting an error that is already set is a bug and aborts; err_clear() first where a failure was handled.

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 struct err;
-/* Regular files (or what ALLOW_SPECIAL permits: pipes, /proc) up to MAX bytes. Caller frees. */
+/* Files, pipes, /proc, up to MAX bytes (-EFBIG). Caller frees; *ret_len may be NULL. */
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len, struct err *e);
 int file_read_at(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len, struct err *e);
 /* Temp file, write, fdatasync when SYNC, rename. */
@@ -20,7 +20,8 @@ int file_mkdir_p(const char *path, mode_t mode, struct err *e);
 /* rm -rf that crosses no mount and follows no link; ENOENT is fine (returns 1). */
 int file_remove_tree(int dirfd, const char *name, struct err *e);
 int file_remove_tree_path(const char *path, struct err *e);
-/* Copies NAME of FROM to TO as it is: type, mode, owner, times, xattrs, hard links kept, sparse; reflink where possible. */
+/* Copies NAME of FROM to TO as it is: type, mode, owner, times, xattrs, hard links kept, sparse; reflink where possible.
+ * A folder TO may exist already and is filled; nothing in it may be in the way. On failure what was copied stays. */
 int file_copy_tree(int fromdir, const char *from, int todir, const char *to, struct err *e);
 /* flock(2). WAIT false: returns 1 when somebody else holds it. Returns 0 and *ret_fd. The holder's pid is written into the file. */
 int file_lock(const char *path, bool shared, bool wait, int *ret_fd, struct err *e);

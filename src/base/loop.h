@@ -15,21 +15,23 @@ struct watch;
 typedef int watch_fn(struct watch *w, uint32_t events); /* EPOLL* bits */
 struct watch {
 	struct loop *loop;
-	int fd;           /* borrowed, except of timers, which own their timerfd */
+	int fd;           /* borrowed, except of timers and signals, which own theirs */
 	uint32_t events;
 	watch_fn *fn;
-	bool timer;
+	bool timer, owned; /* internal */
 	struct watch *next; /* internal */
 };
 struct loop *loop_new(struct err *e);
+/* Ends the watches that are left: their owners must still be there. */
 void loop_free(struct loop *l);
 DEFINE_AUTO(struct loop *, loop_free)
+/* W: zeroed, or done with. A regular file is -EPERM (epoll(7)): it is always ready. */
 int watch_fd(struct loop *l, struct watch *w, int fd, uint32_t events, watch_fn *fn, struct err *e);
 int watch_events(struct watch *w, uint32_t events); /* change the mask; 0 keeps it registered but deaf */
 /* A timer (CLOCK_MONOTONIC): not armed yet. */
 int watch_timer(struct loop *l, struct watch *w, watch_fn *fn, struct err *e);
 void watch_arm(struct watch *w, int64_t after_ns); /* <= 0 fires at once; INT64_MAX disarms */
-/* Forgets the watch (closing a timer's fd); a zeroed watch is fine. */
+/* Forgets the watch (closing a timer's or signals' fd); a zeroed watch is fine. Before the fd is closed. */
 void watch_done(struct watch *w);
 bool watch_active(const struct watch *w);
 /* Signals by signalfd; blocks them in this process. read the siginfo with read(2) of w->fd. */

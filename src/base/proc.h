@@ -21,7 +21,8 @@ int proc_pidfd(const struct proc_id *p, struct err *e);
 int proc_kill_fd(int pidfd, int sig, struct err *e);
 
 /* fork + exec. FDS: NULL or -1-terminated list of (fd) that the child keeps under the same number; all others are closed.
- * STDIO: three fds or NULL for inherit. ENV: NULL inherits. SETSID: own session. Returns 0, pid, and a pidfd. */
+ * STDIO: three fds (-1: /dev/null) or NULL for inherit. ENV: NULL inherits. SETSID: own session. Signals are as at boot: none
+ * blocked or ignored. Returns 0, pid, and a pidfd (each may be NULL); a failed exec is an error here. */
 struct proc_spawn {
 	const char *path;
 	char *const *argv;
@@ -35,7 +36,7 @@ int proc_spawn(const struct proc_spawn *s, pid_t *ret_pid, int *ret_pidfd, struc
 int proc_wait(pid_t pid, int *ret_status, struct err *e);
 /* wait(2) status -> exit code as shells and docker show it */
 int proc_exit_code(int wait_status);
-/* Name and pid of who listens on a port, for "port in use": caller frees; NULL: not found. */
+/* "nginx (pid 1234)" of who listens on a port, for "port in use". PROTO: tcp, udp. Caller frees; NULL: not found. */
 char *proc_find_listener(const char *proto, uint16_t port);
 /* Signal by number, name, or SIGname ("TERM", "SIGTERM", "15", "RTMIN+3"); name back. */
 int proc_signal_parse(const char *s, int *ret_sig, struct err *e);

@@ -13,5 +13,5 @@ int tty_size(int fd, unsigned short *rows, unsigned short *cols); /* < 0: not a 
 int tty_set_size(int fd, unsigned short rows, unsigned short cols);
 int tty_raw(int fd, struct termios *ret_saved, struct err *e);
 void tty_restore(int fd, const struct termios *saved);
-/* A pty: master fd (CLOEXEC) and the slave's path in BUF of 64 bytes; call inside the devpts that it should belong to, or host's. */
+/* A pty of the devpts behind /dev/ptmx; both ends are O_RDWR, O_NOCTTY, CLOEXEC. */
 int tty_open_pty(int *ret_master, int *ret_slave, struct err *e);
