@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * net/nft.h - sends what nat.h decided: a whole table in one transaction, or elements
+ *
+ * Written with netlink messages of our own (docs/decisions/nftables-by-netlink.md): no libnftables. The handle is one of
+ * NETLINK_BUS_FILTER; everything happens in the namespace where that was opened.
+ */
+#pragma once
+#include "net/nat.h"
+#include "net/netlink.h"
+#include <stdint.h>
+
+struct err;
+/* 0: the table is there and of our version; 1: it is not. */
+int nft_present(struct netlink *nf, const char *table, struct err *e);
+/* Replaces the whole table in one transaction. */
+int nft_write(struct netlink *nf, const char *table, const struct nat_elems *l, struct err *e);
+/* Elements that go and come, in one transaction. What is already gone or already there is fine. -ENOENT: the table is not there. */
+int nft_change(struct netlink *nf, const char *table, const struct nat_elems *del, const struct nat_elems *add, struct err *e);
+/* 1: there was none. */
+int nft_delete(struct netlink *nf, const char *table, struct err *e);
+/* Any table of fixed chains and rules, without sets: inside a sandbox. */
+int nft_write_rules(struct netlink *nf, const char *table, const struct nft_chain *chains, const struct nft_rule *rules, struct err *e);
+
+/* Forgets the tracked connections from or to one of the addresses; and those of UDP whose first packet went to PORT (0: none). */
+int conntrack_forget(struct netlink *nf, const struct addr *a, size_t n, const uint16_t *udp_ports, size_t nports, struct err *e);
