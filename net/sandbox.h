@@ -5,7 +5,11 @@
  * Decide, then do, over three processes:
  *   CLI      net_sandbox_lease   in the transaction that creates the container: sandbox row, endpoints with addresses, ports. Pure SQL.
  *   monitor  net_plan_load       rows -> struct net_plan (plain data, survives fork)
+ *   monitor  net_sandbox_prepare before each start: bridges and the firewall table are there (after a boot, after somebody's flush)
  *   K        net_plan_up         netns, links, addresses, routes, resolver rules and sockets, nft elements, port reservations. No SQL.
+ *   monitor  net_relay_start     with the reserved ports' sockets: serves what address rewriting cannot ([::1], IPv6 to an IPv4 container)
+ *            dns_host_add        (dns.h) with the DNS sockets and net_plan_resolv()
+ *   monitor  net_plan_down, net_sandbox_cleared   when the last member has ended; also the CLI, when there is no monitor to be had
  * A sandbox's kernel objects are held by descriptors (monitor, keepers), which net_plan_up returns.
  */
 #pragma once
@@ -47,11 +51,21 @@ int net_sandbox_lease(struct db *db, const struct net_want *w, struct err *e);
 /* The last container that referred to it is gone: rows and nft elements go; links went with the namespace. 1: still in use. */
 int net_sandbox_release(struct db *db, const char *sandbox, struct err *e);
 
+/* Before net_plan_up, in the host's namespace: makes networks and table where they are missing, and notes in the row that this boot may now have
+ * kernel objects of the sandbox. May be repeated; touches nothing when all is there. */
+int net_sandbox_prepare(struct db *db, const char *sandbox, struct err *e);
+/* After net_plan_down: the row says that there is nothing. */
+int net_sandbox_cleared(struct db *db, const char *sandbox, struct err *e);
+
 struct net_plan; /* opaque, plain memory */
 /* WANT_ETC: where to write hosts, hostname, resolv.conf (the container's folder). SPEC_JSON carries dns, dns_search, dns_opt, extra_hosts, links,
  * hostname, domainname as in ctr_spec's JSON. */
 int net_plan_load(struct db *db, const char *sandbox, const struct cJSON *spec_json, struct net_plan **ret, struct err *e);
 void net_plan_free(struct net_plan *p);
+DEFINE_AUTO(struct net_plan *, net_plan_free)
+bool net_plan_has_netns(const struct net_plan *p); /* false: the host's */
+/* What the sandbox's resolver must know, as dns_host_add wants it. Borrowed. */
+const char *net_plan_resolv(const struct net_plan *p);
 
 struct net_sandbox_fds {
 	int netns;                    /* -1: the host's */
@@ -65,4 +79,11 @@ int net_plan_up(const struct dirs *d, const struct net_plan *p, int host_netns, 
 int net_plan_down(const struct dirs *d, const struct net_plan *p, struct err *e);
 /* hosts, hostname, resolv.conf into DIR: at each start. */
 int net_plan_write_etc(const struct net_plan *p, const char *dir, struct err *e);
-/* Which host port each published port really has: JSON array for ps and inspect [{proto,host_ip,host_port,ctr_port}]. */
+
+/* In the monitor: connections that arrive at the reserved ports themselves instead of being rewritten are relayed to the container:
+ * [::1], IPv6 for a container that has none, everything while somebody has flushed the firewall. The sockets are dup'ed; none: *ret is NULL. */
+struct loop;
+struct net_relay;
+int net_relay_start(struct loop *l, const struct net_plan *p, const struct net_sandbox_fds *fds, struct net_relay **ret, struct err *e);
+void net_relay_stop(struct net_relay *r); /* open connections are closed; NULL is fine */
+DEFINE_AUTO(struct net_relay *, net_relay_stop)
