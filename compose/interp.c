@@ -53,9 +53,8 @@ static size_t closing_brace(const char *s, size_t n)
 			last = i;
 			if (--open == 0)
 				return i;
-		} else if (s[i] == '$' && i + 1 < n && s[i + 1] == '{') {
+		} else if (s[i] == '{') {
 			open++;
-			i++;
 		}
 	}
 	return last;

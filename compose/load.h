@@ -39,7 +39,7 @@ struct load_env {
 	const char *cwd, *dir;    /* absolute; dir: project directory */
 	struct strs files;        /* absolute paths or "-" */
 	struct strs env_files;    /* given with --env-file or COMPOSE_ENV_FILES: absolute */
-	struct map *env;          /* name -> value (const char *), in the arena; never freed */
+	const struct map *env;    /* name -> value (const char *), in the arena */
 	const char *name;         /* -p or COMPOSE_PROJECT_NAME, checked; NULL: the files decide */
 };
 

@@ -112,7 +112,7 @@ static void test_trees(void **state)
 		{ "p: &p {a: 1}\nq: &q {a: 2, b: 2}\nr: {<<: [*p, *q]}\n",
 		  "{p: {a: i1}, q: {a: i2, b: i2}, r: {a: i1, b: i2}}" },
 		{ "a: {\"<<\": 1}", "{a: {<<: i1}}" },
-		{ "a: !reset null\nb: !override [1]\nc: !reset\n", "{a: !r ~, b: !o [i1], c: !r ~}" },
+		{ "a: !reset null\nb: !override [1]\nc: !reset\n", "{a: !r snull, b: !o [i1], c: !r s}" },
 		{ "a: 1\n---\nb: 2\n---\n", "{a: i1} --- {b: i2} --- ~" },
 		{ "&k a: 1\n*k : 2\n", NULL },
 		{ "a: *k\n", NULL },
@@ -217,9 +217,12 @@ static void test_hostile(void **state)
 	for (int i = 0; i < 20000; i++)
 		str_add(&deepmap, "{a: ");
 	check_hostile(&deepmap, "nested more than");
-	str_add(&ladder, "a0: &a0 [x]\n"); /* each level puts the one before one deeper */
-	for (int i = 1; i < 2000; i++)
-		str_addf(&ladder, "a%d: &a%d [*a%d]\n", i, i, i - 1);
+	for (int i = 0; i < 4; i++) { /* each level puts the one before 600 deeper */
+		str_addf(&ladder, "a%d: &a%d\n%*s", i, i, 1, "");
+		for (int k = 0; k < 600; k++)
+			str_add(&ladder, "- ");
+		str_addf(&ladder, i ? "*a%d\n" : "x\n", i - 1);
+	}
 	check_hostile(&ladder, "nested more than");
 }
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * compose/env.h - the loading environment: variables of the process, then what env files add
+ */
+#pragma once
+#include "base/auto.h"
+#include "base/map.h"
+#include "base/strv.h"
+
+struct arena;
+struct err;
+struct notes;
+
+/* "K=V" strings -> a map in the arena, for reading only. */
+const struct map *env_of(struct arena *a, char *const *environ);
+/* BASE under what FILES set: BASE wins, of the files the later one. References in them see BASE first (compose.md §21). */
+int env_with_files(struct arena *a, const struct map *base, const struct strv *files, struct notes *notes,
+		   const struct map **ret, struct err *e);
+/* BASE with KEY set to VALUE. */
+const struct map *env_with(struct arena *a, const struct map *base, const char *key, const char *value);
+/* Adds a warning without a position. */
+void env_warn(struct arena *a, struct notes *notes, const char *text);
