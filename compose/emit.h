@@ -21,19 +21,21 @@ void emit_tree(const struct node *tree, enum emit_format format, struct str *out
 
 /* ---- the emitter that fields write to ---- */
 
+enum { EMIT_DEPTH = 1000 }; /* what is deeper is left out; trees are not (yaml.h) */
 struct emitter {
 	struct str *out;
 	enum emit_format format;
-	bool escape;
+	bool escape;            /* `$` -> `$$` */
 	bool compact;           /* JSON without blanks: for hashes */
+	const char *key;        /* of the value that comes next, in a map */
+	bool capital;           /* with a capital letter */
 	int depth;
-	bool first;             /* no member written at this level yet */
-	bool in_list;           /* YAML: the next key continues a "- " */
-	const char *key;        /* pending key */
-	bool pending;           /* a map or list was opened and nothing is in it yet */
+	unsigned char level[EMIT_DEPTH];
 };
 void emit_init(struct emitter *x, struct str *out, enum emit_format format);
+/* Names the next value. A key that no value follows is forgotten. */
 void emit_key(struct emitter *x, const char *key);
+void emit_key_as(struct emitter *x, const char *key, bool capital);
 void emit_map(struct emitter *x);      /* opens; emit_key + value …; emit_end closes */
 void emit_list(struct emitter *x);
 void emit_end(struct emitter *x);

@@ -89,6 +89,7 @@ enum {
 	F_CAPITAL = 1 << 20,    /* JSON writes the key with a capital letter (blkio) */
 	F_STRICT_BOOL = 1 << 21,/* no words for a boolean */
 	F_REPLACE = 1 << 22,    /* maps: an entry of the later file replaces the whole entry */
+	F_RESOURCE_HASH = 1 << 23, /* part of the hash of a network or volume */
 };
 
 struct field {

@@ -19,6 +19,10 @@ struct object_type {
 	int (*check)(struct fctx *c, struct node *n, struct err *e);
 	/* Two items with one key are one: the last value, at the first place. In the arena; NULL: this item has no key. */
 	const char *(*key)(struct fctx *c, const struct node *n);
+	/* Items of an earlier and a later file with one such key become one, field by field. */
+	const char *(*merge_key)(struct fctx *c, const struct node *n);
+	/* Paths that depend on a field beside them. N may be changed. */
+	int (*paths)(struct fctx *c, struct node *n, struct err *e);
 	/* What decode cannot do field by field. */
 	int (*finish)(struct fctx *c, const struct node *n, void *obj, struct err *e);
 };
@@ -84,6 +88,7 @@ extern const struct object_type port_item, ipam_pool_item;
 extern const struct object_type mount_item, device_item, secret_item, config_item, build_secret_item, env_file_item;
 
 /* fields_*.c: objects shared between them */
+extern const struct object_type service_object;
 extern const struct object_type build_object, deploy_object, develop_object, hook_item, pre_start_item, device_request_item, gpu_item;
 extern const struct field ulimit_fields[];
 extern const struct object_type ulimit_item;

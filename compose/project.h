@@ -56,6 +56,7 @@ struct dependency {
 	const char *name; /* service */
 	const struct node *node;
 	enum dep_condition condition;
+	const char *condition_text;
 	bool required;    /* false: a failing or disabled dependency is a warning */
 	bool restart;     /* restarted and recreated with it */
 	bool implied;     /* from links, namespaces, volumes_from: not written by the user */
@@ -66,7 +67,7 @@ struct port {
 	const struct node *node;
 	const char *name, *mode, *app_protocol;
 	const char *host_ip;       /* NULL: all addresses, IPv4 and IPv6 */
-	uint32_t target;
+	int64_t target;            /* 1..65535 */
 	const char *published;     /* as text: NULL/"" any free port; "8080"; "8080-8090": any free one of the range */
 	uint16_t published_from, published_to; /* 0: any free port */
 	const char *protocol;      /* "tcp", "udp", "sctp" */
@@ -99,6 +100,7 @@ struct mount_image {
 struct mount {
 	const struct node *node;
 	enum mount_kind type;
+	const char *type_text;     /* as written */
 	const char *source;        /* bind: absolute path; volume: key in project.volumes, NULL: anonymous; image: reference */
 	const char *target;
 	bool read_only;
@@ -265,16 +267,18 @@ struct build {
 
 /* ---- deploy ---- */
 
-struct generic_resource {
-	const char *kind;          /* of discrete_resource_spec */
+struct discrete_resource {
+	const char *kind;
 	int64_t value;
-	bool discrete;
-	struct node *ext, *spec_ext;
+	struct node *ext;
+};
+struct generic_resource {
+	struct discrete_resource *discrete;
+	struct node *ext;
 };
 struct resource_limits {
 	const struct node *node;
 	double cpus;               /* 0: not given */
-	const char *cpus_text;     /* as printed */
 	int64_t memory;            /* bytes, 0: not given */
 	int64_t pids;
 	LIST_OF(struct device_request) devices;             /* reservations only */

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * compose/emit.c - writes maps, lists and values as YAML or JSON
+ *
+ * The YAML is what go-yaml v3 with an indent of two writes, since that is what people compare with: plain where a reader would
+ * take it for a string, "…" where it would take it for something else, '…' where punctuation forbids plain, |- for lines.
+ * A map or list is written when its first member comes; closed without one it is {} or [].
+ */
+#include "compose/emit.h"
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "compose/ftypes.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LEVEL_MAP = 1, LEVEL_LIST = 2, LEVEL_USED = 4, LEVEL_IN_LIST = 8 };
+
+void emit_init(struct emitter *x, struct str *out, enum emit_format format)
+{
+	memset(x, 0, offsetof(struct emitter, level));
+	x->out = out;
+	x->format = format;
+}
+
+void emit_key_as(struct emitter *x, const char *key, bool capital)
+{
+	x->key = key;
+	x->capital = capital;
+}
+
+void emit_key(struct emitter *x, const char *key)
+{
+	emit_key_as(x, key, false);
+}
+
+static void add_dollars(struct emitter *x, const char *s, size_t n)
+{
+	const char *d;
+
+	while (x->escape && (d = memchr(s, '$', n))) {
+		str_addn(x->out, s, (size_t)(d - s) + 1);
+		str_addc(x->out, '$');
+		n -= (size_t)(d - s) + 1;
+		s = d + 1;
+	}
+	str_addn(x->out, s, n);
+}
+
+static void newline(struct emitter *x, int levels)
+{
+	static const char blanks[] = "                                                                ";
+	size_t n = (size_t)levels * 2;
+
+	if (x->out->len)
+		str_addc(x->out, '\n');
+	for (; n > sizeof(blanks) - 1; n -= sizeof(blanks) - 1)
+		str_addn(x->out, blanks, sizeof(blanks) - 1);
+	str_addn(x->out, blanks, n);
+}
+
+/* ---- JSON ---- */
+
+static void json_string(struct emitter *x, const char *s)
+{
+	str_addc(x->out, '"');
+	for (const char *from = s;; s++) {
+		unsigned char ch = (unsigned char)*s;
+
+		if (ch >= 0x20 && ch != '"' && ch != '\\')
+			continue;
+		add_dollars(x, from, (size_t)(s - from));
+		from = s + 1;
+		if (!ch)
+			break;
+		if (ch == '\n')
+			str_add(x->out, "\\n");
+		else if (ch == '\t')
+			str_add(x->out, "\\t");
+		else if (ch == '\r')
+			str_add(x->out, "\\r");
+		else if (ch < 0x20)
+			str_addf(x->out, "\\u%04x", ch);
+		else
+			str_addf(x->out, "\\%c", ch);
+	}
+	str_addc(x->out, '"');
+}
+
+/* ---- YAML scalars ---- */
+
+/* What a reader resolves to something else than a string: null, booleans, numbers, times, and YAML 1.1's yes, no, 1:30. */
+static bool is_word_of_yaml(const char *s)
+{
+	static const char *const words[] = {
+		"~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".nan", ".NaN", ".NAN",
+		".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", "<<",
+		"y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF", NULL,
+	};
+
+	return !*s || str_in(s, words);
+}
+
+static size_t span_digits(const char *s, const char *digits)
+{
+	return strspn(s, digits);
+}
+
+static bool is_yaml_number(const char *s)
+{
+	const char *p = s;
+	size_t whole, part;
+
+	if (*p == '-' || *p == '+')
+		p++;
+	if (p[0] == '0' && p[1] == 'x')
+		return p[2] && !p[2 + span_digits(p + 2, "0123456789abcdefABCDEF_")];
+	if (p[0] == '0' && p[1] == 'o')
+		return p[2] && !p[2 + span_digits(p + 2, "01234567_")];
+	if (p[0] == '0' && p[1] == 'b')
+		return p[2] && !p[2 + span_digits(p + 2, "01_")];
+	whole = span_digits(p, "0123456789_");
+	if (whole && p[0] == '_')
+		return false;
+	p += whole;
+	if (whole && !*p)
+		return true;
+	part = 0;
+	if (*p == '.') {
+		p++;
+		part = span_digits(p, "0123456789");
+		p += part;
+	}
+	if (!whole && !part)
+		return false;
+	if (*p == 'e' || *p == 'E') {
+		p++;
+		if (*p == '-' || *p == '+')
+			p++;
+		part = span_digits(p, "0123456789");
+		if (!part)
+			return false;
+		p += part;
+	}
+	return !*p;
+}
+
+/* YAML 1.1: 22:22, 1:30:00.5 */
+static bool is_base60(const char *s)
+{
+	if (*s == '-' || *s == '+')
+		s++;
+	if (*s < '0' || *s > '9' || !strchr(s, ':'))
+		return false;
+	s += span_digits(s, "0123456789_");
+	while (*s == ':') {
+		s++;
+		if (*s >= '0' && *s <= '5' && s[1] >= '0' && s[1] <= '9')
+			s += 2;
+		else if (*s >= '0' && *s <= '9')
+			s++;
+		else
+			return false;
+	}
+	if (*s == '.')
+		s += 1 + span_digits(s + 1, "0123456789_");
+	return !*s;
+}
+
+static size_t digits_at(const char *s, size_t min, size_t max)
+{
+	size_t n = span_digits(s, "0123456789");
+
+	return n >= min && n <= max ? n : 0;
+}
+
+/* The layouts that go-yaml tries: 2006-1-2, 2006-1-2T15:4:5.9Z07:00, 2006-1-2 15:4:5.9 */
+static bool is_time(const char *s)
+{
+	static const size_t parts[3][2] = { { 4, 4 }, { 1, 2 }, { 1, 2 } };
+	size_t n;
+	bool zone;
+
+	for (int i = 0; i < 3; i++) {
+		n = digits_at(s, parts[i][0], parts[i][1]);
+		if (!n)
+			return false;
+		s += n;
+		if (i < 2 && *s++ != '-')
+			return false;
+	}
+	if (!*s)
+		return true;
+	zone = *s == 'T' || *s == 't';
+	if (!zone && *s != ' ')
+		return false;
+	s++;
+	for (int i = 0; i < 3; i++) {
+		n = digits_at(s, 1, 2);
+		if (!n)
+			return false;
+		s += n;
+		if (i < 2 && *s++ != ':')
+			return false;
+	}
+	if (*s == '.')
+		s += 1 + span_digits(s + 1, "0123456789");
+	if (!zone)
+		return !*s;
+	if (*s == 'Z')
+		return !s[1];
+	return (*s == '+' || *s == '-') && digits_at(s + 1, 2, 2) && s[3] == ':' && digits_at(s + 4, 2, 2) && !s[6];
+}
+
+struct scalar_look {
+	bool multiline, plain, plain_key, single, block;
+	bool leading_space, leading_break, trailing_break;
+};
+
+static bool is_blank_or_end(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r' || !ch;
+}
+
+/* Bytes of one character that may stand as it is; 0: it may not (control bytes, broken UTF-8, BOM). */
+static size_t printable(const char *s)
+{
+	const unsigned char *u = (const unsigned char *)s;
+	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
+
+	if (n == 1)
+		return u[0] == '\n' || (u[0] >= 0x20 && u[0] < 0x7f);
+	for (size_t i = 1; i < n; i++)
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+	if (n == 2 && u[0] == 0xc2 && u[1] < 0xa0)
+		return 0;
+	if (n == 3 && ((u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xef && u[1] == 0xbb && u[2] == 0xbf) ||
+		       (u[0] == 0xef && u[1] == 0xbf && u[2] >= 0xbe)))
+		return 0;
+	return n == 4 ? 0 : n;
+}
+
+/* yaml_emitter_analyze_scalar */
+static struct scalar_look look_at(const char *s)
+{
+	struct scalar_look l = { .plain = true, .plain_key = true, .single = true, .block = true };
+	bool flow_indicators = false, block_indicators = false, special = false, space_break = false, tab = false;
+	bool preceded_by_blank = true, previous_space = false, previous_break = false, break_space = false, trailing_space = false;
+	const char *start = s;
+
+	if (!*s)
+		return (struct scalar_look){ .single = true };
+	if (str_starts(s, "---") || str_starts(s, "..."))
+		flow_indicators = block_indicators = true;
+	while (*s) {
+		size_t n = printable(s);
+		bool first = s == start, followed = is_blank_or_end(s[n ? n : 1]);
+
+		if (first ? strchr("#,[]{}&*!|>'\"%@`", *s) != NULL : strchr(",?[]{}", *s) != NULL)
+			flow_indicators = true;
+		if (first && strchr("#,[]{}&*!|>'\"%@`", *s))
+			block_indicators = true;
+		if (first && (*s == '?' || *s == ':' || *s == '-')) {
+			flow_indicators |= *s != '-' || followed;
+			block_indicators |= followed;
+		}
+		if (!first && *s == ':') {
+			flow_indicators = true;
+			block_indicators |= followed;
+		}
+		if (!first && *s == '#' && preceded_by_blank)
+			flow_indicators = block_indicators = true;
+		if (*s == '\t')
+			tab = true;
+		else if (!n)
+			special = true;
+		if (*s == ' ') {
+			l.leading_space |= first;
+			trailing_space |= !s[1];
+			break_space |= previous_break;
+			previous_space = true;
+			previous_break = false;
+		} else if (*s == '\n') {
+			l.multiline = true;
+			l.leading_break |= first;
+			l.trailing_break |= !s[1];
+			space_break |= previous_space;
+			previous_break = true;
+			previous_space = false;
+		} else {
+			previous_space = previous_break = false;
+		}
+		preceded_by_blank = is_blank_or_end(*s);
+		s += n ? n : 1;
+	}
+	if (l.leading_space || l.leading_break || trailing_space || l.trailing_break)
+		l.plain = l.plain_key = false;
+	if (trailing_space)
+		l.block = false;
+	if (break_space)
+		l.plain = l.plain_key = l.single = false;
+	if (space_break || tab || special)
+		l.plain = l.plain_key = l.single = false;
+	if (space_break || special)
+		l.block = false;
+	if (l.multiline)
+		l.plain = l.plain_key = false;
+	if (block_indicators)
+		l.plain = l.plain_key = false;
+	(void)flow_indicators;
+	return l;
+}
+
+static void yaml_single(struct emitter *x, const char *s)
+{
+	str_addc(x->out, '\'');
+	for (const char *q; (q = strchr(s, '\'')); s = q + 1) {
+		add_dollars(x, s, (size_t)(q - s));
+		str_add(x->out, "''");
+	}
+	add_dollars(x, s, strlen(s));
+	str_addc(x->out, '\'');
+}
+
+static void yaml_double(struct emitter *x, const char *s)
+{
+	static const char *const names[256] = {
+		[7] = "\\a", ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", [11] = "\\v", ['\f'] = "\\f", ['\r'] = "\\r",
+		[27] = "\\e", ['"'] = "\\\"", ['\\'] = "\\\\",
+	};
+
+	str_addc(x->out, '"');
+	while (*s) {
+		unsigned char ch = (unsigned char)*s;
+		size_t n = printable(s);
+
+		if (names[ch]) {
+			str_add(x->out, names[ch]);
+			n = 1;
+		} else if (n) {
+			add_dollars(x, s, n);
+		} else if (ch >= 0xf0 && str_utf8_valid(s, strnlen(s, 4)) && strnlen(s, 4) == 4) {
+			uint32_t u = (uint32_t)(ch & 7) << 18 | (uint32_t)(s[1] & 0x3f) << 12 | (uint32_t)(s[2] & 0x3f) << 6 |
+				     (uint32_t)(s[3] & 0x3f);
+
+			str_addf(x->out, "\\U%08X", u);
+			n = 4;
+		} else if (ch == 0xef && (unsigned char)s[1] == 0xbb && (unsigned char)s[2] == 0xbf) {
+			str_add(x->out, "\\uFEFF");
+			n = 3;
+		} else if (ch == 0xc2 && ((unsigned char)s[1] & 0xc0) == 0x80) {
+			str_addf(x->out, "\\x%02X", (unsigned char)s[1]);
+			n = 2;
+		} else {
+			str_addf(x->out, "\\x%02X", ch);
+			n = 1;
+		}
+		s += n;
+	}
+	str_addc(x->out, '"');
+}
+
+/* | or |-, |+ with an indent hint when the text begins with a blank. */
+static void yaml_literal(struct emitter *x, const char *s, const struct scalar_look *l)
+{
+	size_t len = strlen(s);
+	const char *nl;
+
+	str_addc(x->out, '|');
+	if (l->leading_space || l->leading_break)
+		str_addc(x->out, '2');
+	if (s[len - 1] != '\n')
+		str_addc(x->out, '-');
+	else if (len == 1 || s[len - 2] == '\n')
+		str_addc(x->out, '+');
+	while (*s) {
+		nl = strchr(s, '\n');
+		if (nl != s)
+			newline(x, x->depth);
+		else
+			str_addc(x->out, '\n');
+		add_dollars(x, s, nl ? (size_t)(nl - s) : strlen(s));
+		if (!nl)
+			return;
+		s = nl + 1;
+	}
+}
+
+static void yaml_string(struct emitter *x, const char *s, bool key)
+{
+	struct scalar_look l = look_at(s);
+	bool reads_as_string = !is_word_of_yaml(s) && !is_yaml_number(s) && !is_base60(s) && !is_time(s);
+
+	if (l.multiline && !key && l.block)
+		yaml_literal(x, s, &l);
+	else if (!l.multiline && reads_as_string && l.plain)
+		add_dollars(x, s, strlen(s));
+	else if (!l.multiline && reads_as_string && l.single)
+		yaml_single(x, s);
+	else
+		yaml_double(x, s);
+}
+
+/* ---- structure ---- */
+
+/* Everything that stands before a value: comma or line, indent, key. */
+static void before(struct emitter *x)
+{
+	unsigned char *l = x->depth ? &x->level[x->depth - 1] : NULL;
+	bool json = x->format == EMIT_JSON;
+
+	if (!l)
+		return;
+	if (json) {
+		if (*l & LEVEL_USED)
+			str_addc(x->out, ',');
+		else
+			str_addc(x->out, *l & LEVEL_MAP ? '{' : '[');
+		if (!x->compact)
+			newline(x, x->depth);
+	} else if ((*l & LEVEL_IN_LIST) && !(*l & LEVEL_USED)) {
+		str_addc(x->out, ' ');
+	} else {
+		newline(x, x->depth - 1);
+	}
+	*l |= LEVEL_USED;
+	if (*l & LEVEL_LIST) {
+		if (!json)
+			str_addc(x->out, '-');
+		return;
+	}
+	BUG_ON(!x->key);
+	if (json) {
+		char capital[64];
+
+		if (x->capital) {
+			(void)snprintf(capital, sizeof(capital), "%c%s", x->key[0] - 'a' + 'A', x->key + 1);
+			json_string(x, capital);
+		} else {
+			json_string(x, x->key);
+		}
+		str_add(x->out, x->compact ? ":" : ": ");
+	} else {
+		bool complex = strlen(x->key) > 128; /* yaml_emitter_check_simple_key */
+
+		if (complex)
+			str_add(x->out, "? ");
+		yaml_string(x, x->key, true);
+		if (complex)
+			newline(x, x->depth - 1);
+		str_addc(x->out, ':');
+	}
+	x->key = NULL;
+}
+
+static void open_level(struct emitter *x, unsigned char kind)
+{
+	bool in_list = x->depth && (x->level[x->depth - 1] & LEVEL_LIST);
+
+	before(x);
+	BUG_ON(x->depth == EMIT_DEPTH);
+	x->level[x->depth++] = (unsigned char)(kind | (in_list ? LEVEL_IN_LIST : 0));
+}
+
+void emit_map(struct emitter *x)
+{
+	open_level(x, LEVEL_MAP);
+}
+
+void emit_list(struct emitter *x)
+{
+	open_level(x, LEVEL_LIST);
+}
+
+void emit_end(struct emitter *x)
+{
+	unsigned char l = x->level[--x->depth];
+
+	x->key = NULL;
+	if (!(l & LEVEL_USED)) {
+		if (x->format == EMIT_YAML && x->depth)
+			str_addc(x->out, ' ');
+		str_add(x->out, l & LEVEL_MAP ? "{}" : "[]");
+	} else if (x->format == EMIT_JSON) {
+		if (!x->compact)
+			newline(x, x->depth);
+		str_addc(x->out, l & LEVEL_MAP ? '}' : ']');
+	}
+}
+
+static void scalar(struct emitter *x)
+{
+	before(x);
+	if (x->format == EMIT_YAML && x->depth)
+		str_addc(x->out, ' ');
+}
+
+void emit_str(struct emitter *x, const char *s)
+{
+	scalar(x);
+	if (x->format == EMIT_JSON)
+		json_string(x, s);
+	else
+		yaml_string(x, s, false);
+}
+
+static void plain(struct emitter *x, const char *text)
+{
+	scalar(x);
+	str_add(x->out, text);
+}
+
+void emit_int(struct emitter *x, int64_t v)
+{
+	char buf[24];
+
+	(void)snprintf(buf, sizeof(buf), "%" PRId64, v);
+	plain(x, buf);
+}
+
+void emit_double(struct emitter *x, double v, bool single)
+{
+	char buf[40];
+
+	if (x->format == EMIT_JSON && !isfinite(v))
+		plain(x, "null");
+	else
+		plain(x, double_text(v, single, buf));
+}
+
+void emit_bool(struct emitter *x, bool v)
+{
+	plain(x, v ? "true" : "false");
+}
+
+void emit_null(struct emitter *x)
+{
+	plain(x, "null");
+}
+
+/* ---- trees ---- */
+
+static int by_key(const void *a, const void *b)
+{
+	const struct node *const *x = a, *const *y = b;
+
+	return strcmp((*x)->text, (*y)->text);
+}
+
+static void emit_scalar(struct emitter *x, const struct node *n)
+{
+	int64_t i;
+	double d;
+
+	if (n->type == SCALAR_BOOL)
+		emit_bool(x, scalar_true(n));
+	else if (scalar_int(n, &i))
+		emit_int(x, i);
+	else if (scalar_double(n, &d))
+		emit_double(x, d, false);
+	else
+		emit_str(x, n->text);
+}
+
+static void emit_node_map(struct emitter *x, const struct node *n)
+{
+	auto_free const struct node **keys = NULL;
+
+	emit_map(x);
+	keys = xcalloc(n->n ? n->n : 1, sizeof(*keys));
+	if (n->n) {
+		memcpy(keys, n->keys, n->n * sizeof(*keys));
+		qsort(keys, n->n, sizeof(*keys), by_key);
+		for (size_t i = 0; i < n->n; i++) {
+			emit_key(x, keys[i]->text);
+			emit_node(x, node_get(n, keys[i]->text));
+		}
+	}
+	emit_end(x);
+}
+
+void emit_node(struct emitter *x, const struct node *n)
+{
+	if (x->depth >= EMIT_DEPTH - 2 || node_is_null(n)) {
+		emit_null(x);
+	} else if (n->kind == NODE_SCALAR) {
+		emit_scalar(x, n);
+	} else if (n->kind == NODE_MAP) {
+		emit_node_map(x, n);
+	} else {
+		emit_list(x);
+		for (size_t i = 0; i < n->n; i++)
+			emit_node(x, n->items[i]);
+		emit_end(x);
+	}
+}
+
+void emit_tree(const struct node *tree, enum emit_format format, struct str *out)
+{
+	struct emitter x;
+
+	emit_init(&x, out, format);
+	emit_node(&x, tree);
+	str_addc(out, '\n');
+}

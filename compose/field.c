@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * compose/field.c - the verbs over rows: what to do with each key of a map, and how to go down
+ *
+ * A type brings what is its own (ftypes_*.c); walking into objects, lists and maps of objects is the same for all and lives here.
+ * Trees share nodes (YAML aliases, extends), so whoever changes a map or list works on a copy of that one level: field_own().
+ */
+#include "compose/field.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "compose/emit.h"
+#include "compose/ftypes.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static bool is_extension(const char *key)
+{
+	return key[0] == 'x' && key[1] == '-';
+}
+
+const struct field *field_find(const struct field *table, const char *key)
+{
+	const struct field *ext = NULL;
+
+	for (const struct field *f = table; f->key; f++) {
+		if (f->key[0] == key[0] && streq(f->key, key))
+			return f;
+		if (f->flags & F_INLINE)
+			ext = f;
+	}
+	return is_extension(key) ? ext : NULL;
+}
+
+const struct field *field_below(const struct field *f)
+{
+	const struct object_type *o = f->detail;
+
+	return f->type->shape != SHAPE_LEAF && o ? o->fields : NULL;
+}
+
+const char *support_name(int s)
+{
+	static const char *const names[] = {
+		[SUPPORT_FULL] = "full", [SUPPORT_PARTIAL] = "partial", [SUPPORT_NONE] = "no effect", [SUPPORT_REFUSED] = "refused",
+	};
+
+	return s >= 0 && (size_t)s < ARRAY_LEN(names) ? names[s] : "?";
+}
+
+/* ---- messages ---- */
+
+static void path_add(const struct fpath *p, struct str *b)
+{
+	if (!p)
+		return;
+	path_add(p->up, b);
+	if (!p->key)
+		str_addf(b, "[%zu]", p->index);
+	else
+		str_addf(b, "%s%s", b->len ? "." : "", p->key);
+}
+
+const char *field_path(struct fctx *c)
+{
+	AUTO_STR(b, 4096);
+
+	path_add(c->at, &b);
+	return arena_strdup(c->arena, b.s);
+}
+
+int field_err(struct fctx *c, const struct node *n, struct err *e, const char *fmt, ...)
+{
+	const char *path = field_path(c);
+	auto_free char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vasprintf(&text, fmt, ap);
+	va_end(ap);
+	return node_err(e, n, "%s%s%s", path, *path ? ": " : "", str0(text));
+}
+
+int field_type_err(struct fctx *c, const struct node *n, const char *want, struct err *e)
+{
+	const char *an = strchr("aeiou", want[0]) ? "an" : "a";
+
+	if (node_is_null(n))
+		return field_err(c, n, e, "must be %s %s, but nothing is given", an, want);
+	return field_err(c, n, e, "must be %s %s, not a %s", an, want, node_kind_name(n));
+}
+
+void field_warn(struct fctx *c, const struct node *n, const char *fmt, ...)
+{
+	struct notes *l = c->notes;
+	va_list ap;
+	auto_free char *text = NULL;
+
+	if (!l)
+		return;
+	va_start(ap, fmt);
+	(void)vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (l->n == l->cap)
+		arena_grow(c->arena, &l->v, l->n, &l->cap, sizeof(*l->v));
+	l->v[l->n++] = (struct note){
+		.kind = NOTE_WARNING, .pos = n ? n->pos : (struct pos){ 0 }, .key = field_path(c), .text = arena_strdup(c->arena, str0(text)),
+	};
+}
+
+static int unknown_key(struct fctx *c, const struct field *table, const struct node *key, struct err *e)
+{
+	size_t rows = 0;
+	const char *near;
+
+	while (table[rows].key)
+		rows++;
+	near = str_nearest(key->text, &table->key, rows, sizeof(*table));
+	(void)field_err(c, key, e, "unknown key '%s'", key->text);
+	if (near && !is_extension(near))
+		err_hint(e, "did you mean '%s'? (keys that start with x- are free to use)", near);
+	return -EINVAL;
+}
+
+/* ---- nodes ---- */
+
+struct node *field_own(struct fctx *c, const struct node *n)
+{
+	struct node *copy = arena_alloc(c->arena, sizeof(*copy));
+
+	*copy = *n;
+	copy->cap = n->n;
+	copy->index = NULL;
+	copy->index_size = 0;
+	if (n->items) {
+		copy->items = arena_alloc(c->arena, (n->n ? n->n : 1) * sizeof(struct node *));
+		memcpy(copy->items, n->items, n->n * sizeof(struct node *));
+	}
+	if (n->keys) {
+		copy->keys = arena_alloc(c->arena, (n->n ? n->n : 1) * sizeof(struct node *));
+		memcpy(copy->keys, n->keys, n->n * sizeof(struct node *));
+	}
+	return copy;
+}
+
+struct node *field_list_at(struct fctx *c, const struct node *n)
+{
+	struct node *l = node_list(c->arena, n->pos);
+
+	l->tag = n->tag;
+	return l;
+}
+
+struct node *field_map_at(struct fctx *c, const struct node *n)
+{
+	struct node *m = node_map(c->arena, n->pos);
+
+	m->tag = n->tag;
+	return m;
+}
+
+struct node *field_str_at(struct fctx *c, const struct node *n, const char *text)
+{
+	struct node *s = node_str(c->arena, n->pos, text);
+
+	s->tag = n->tag;
+	s->quoted = n->quoted;
+	return s;
+}
+
+bool field_raw(const struct fctx *c, const struct node *n)
+{
+	return (c->flags & FCTX_RAW) && node_is_scalar(n) && strchr(n->text, '$');
+}
+
+/* ---- canon ---- */
+
+int fields_canon(struct fctx *c, const struct field *table, struct node *map, struct err *e)
+{
+	if (!node_is_map(map))
+		return field_type_err(c, map, "mapping", e);
+	for (size_t i = 0; i < map->n; i++) {
+		const struct field *f = field_find(table, map->keys[i]->text);
+		int r = 0;
+
+		if (!f)
+			return unknown_key(c, table, map->keys[i], e);
+		if (!f->type->canon || map->items[i]->tag == TAG_RESET || field_raw(c, map->items[i]))
+			continue;
+		AT_KEY(c, map->keys[i]->text);
+		r = f->type->canon(c, f, &map->items[i], e);
+		AT_END(c);
+		TRY(r);
+	}
+	return 0;
+}
+
+/* ---- merge ---- */
+
+/* Mapping by mapping, everything else replaces: what x-* and unknown structures do. */
+static int merge_any(struct fctx *c, struct node **base, const struct node *over, struct err *e)
+{
+	struct node *m;
+
+	if (!node_is_map(*base) || !node_is_map(over)) {
+		*base = node_is_null(over) ? *base : (struct node *)(uintptr_t)over;
+		return 0;
+	}
+	m = field_own(c, *base);
+	for (size_t i = 0; i < over->n; i++) {
+		struct node *have = node_get(m, over->keys[i]->text);
+
+		if (have)
+			TRY(merge_any(c, &have, over->items[i], e));
+		else
+			have = over->items[i];
+		node_set_key(c->arena, m, over->keys[i], have);
+	}
+	*base = m;
+	return 0;
+}
+
+static int merge_one(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
+{
+	if (node_is_null(over)) {
+		if (f && (f->flags & (F_RESET | F_NULL)) && !(f->flags & F_INLINE))
+			*base = (struct node *)(uintptr_t)over;
+		return 0;
+	}
+	if (node_is_null(*base)) {
+		*base = (struct node *)(uintptr_t)over;
+		return 0;
+	}
+	if (!f || (f->flags & F_INLINE))
+		return merge_any(c, base, over, e);
+	if (f->type->merge)
+		return f->type->merge(c, f, base, over, e);
+	*base = (struct node *)(uintptr_t)over;
+	return 0;
+}
+
+int fields_merge(struct fctx *c, const struct field *table, struct node *base, const struct node *over, struct err *e)
+{
+	for (size_t i = 0; i < over->n; i++) {
+		const struct node *key = over->keys[i];
+		struct node *have = node_get(base, key->text);
+		const struct field *f = field_find(table, key->text);
+		int r;
+
+		if (have) {
+			AT_KEY(c, key->text);
+			r = merge_one(c, f, &have, over->items[i], e);
+			AT_END(c);
+			TRY(r);
+		} else {
+			have = over->items[i];
+		}
+		node_set_key(c->arena, base, over->keys[i], have);
+	}
+	return 0;
+}
+
+/* ---- verbs that walk alike ---- */
+
+typedef int leaf_fn(struct fctx *c, const struct field *f, struct node **n, struct err *e);
+enum verb { VERB_UNIQUE, VERB_PATHS };
+
+static leaf_fn *verb_of(const struct field *f, enum verb v)
+{
+	return v == VERB_UNIQUE ? f->type->unique : f->type->paths;
+}
+
+static int walk(struct fctx *c, const struct field *table, struct node *map, enum verb v, struct err *e);
+
+/* Whether a verb can have anything to do in or below F. */
+static bool concerns(const struct field *f, enum verb v)
+{
+	const struct field *below = field_below(f);
+	const struct object_type *o = f->detail;
+
+	if (verb_of(f, v) || (below && v == VERB_PATHS && o->paths))
+		return true;
+	for (; below && below->key; below++)
+		if (concerns(below, v))
+			return true;
+	return false;
+}
+
+static int walk_object(struct fctx *c, const struct object_type *o, struct node *n, enum verb v, struct err *e)
+{
+	TRY(walk(c, o->fields, n, v, e));
+	return v == VERB_PATHS && o->paths ? o->paths(c, n, e) : 0;
+}
+
+static int walk_items(struct fctx *c, const struct field *f, struct node **n, enum verb v, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	struct node *own;
+
+	if (node_is_null(*n) || !(*n)->n)
+		return 0;
+	own = field_own(c, *n);
+	*n = own;
+	if (f->type->shape == SHAPE_OBJECT)
+		return node_is_map(own) ? walk_object(c, o, own, v, e) : 0;
+	for (size_t i = 0; i < own->n; i++) {
+		struct fpath at = { c->at, own->kind == NODE_MAP ? own->keys[i]->text : NULL, i };
+		int r;
+
+		if (!node_is_map(own->items[i]))
+			continue;
+		own->items[i] = field_own(c, own->items[i]);
+		c->at = &at;
+		r = walk_object(c, o, own->items[i], v, e);
+		c->at = at.up;
+		TRY(r);
+	}
+	return 0;
+}
+
+static int walk(struct fctx *c, const struct field *table, struct node *map, enum verb v, struct err *e)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		const struct field *f = field_find(table, map->keys[i]->text);
+		int r = 0;
+
+		if (!f || !concerns(f, v))
+			continue;
+		AT_KEY(c, map->keys[i]->text);
+		if (verb_of(f, v))
+			r = verb_of(f, v)(c, f, &map->items[i], e);
+		if (r >= 0 && field_below(f))
+			r = walk_items(c, f, &map->items[i], v, e);
+		AT_END(c);
+		TRY(r);
+	}
+	return 0;
+}
+
+int fields_unique(struct fctx *c, const struct field *table, struct node *map, struct err *e)
+{
+	return node_is_map(map) ? walk(c, table, map, VERB_UNIQUE, e) : 0;
+}
+
+int fields_paths(struct fctx *c, const struct field *table, struct node *map, struct err *e)
+{
+	return node_is_map(map) ? walk(c, table, map, VERB_PATHS, e) : 0;
+}
+
+/* ---- decode ---- */
+
+static int need_required(struct fctx *c, const struct field *table, const struct node *map, struct err *e)
+{
+	for (const struct field *f = table; f->key; f++)
+		if ((f->flags & F_REQUIRED) && node_is_null(node_get(map, f->key)))
+			return field_err(c, map, e, "'%s' is missing", f->key);
+	return 0;
+}
+
+static int decode_one(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
+{
+	if (n->kind == NODE_NULL && !(f->flags & (F_NULL | F_RESET | F_INLINE)))
+		return f->flags & F_GONE ? 0 : field_type_err(c, n, f->type->name, e);
+	return f->type->decode ? f->type->decode(c, f, n, member, e) : 0;
+}
+
+int fields_decode(struct fctx *c, const struct field *table, const struct node *map, void *obj, struct err *e)
+{
+	if (!node_is_map(map))
+		return field_type_err(c, map, "mapping", e);
+	for (size_t i = 0; i < map->n; i++) {
+		const struct field *f = field_find(table, map->keys[i]->text);
+		int r;
+
+		if (!f)
+			return unknown_key(c, table, map->keys[i], e);
+		AT_KEY(c, map->keys[i]->text);
+		if (f->flags & F_INLINE) {
+			struct node **ext = member_at(obj, f->offset);
+
+			if (!*ext)
+				*ext = node_map(c->arena, map->pos);
+			node_set_key(c->arena, *ext, map->keys[i], map->items[i]);
+			r = 0;
+		} else {
+			r = decode_one(c, f, map->items[i], member_at(obj, f->offset), e);
+		}
+		AT_END(c);
+		TRY(r);
+	}
+	return need_required(c, table, map, e);
+}
+
+/* ---- emit ---- */
+
+void fields_emit(const struct field *table, const void *obj, struct emitter *out, unsigned only)
+{
+	for (const struct field *f = table; f->key; f++) {
+		if ((f->flags & F_GONE) || !f->type->emit || (only && !(f->flags & only)))
+			continue;
+		if (!(f->flags & F_INLINE))
+			emit_key_as(out, f->key, (f->flags & F_CAPITAL) && out->format == EMIT_JSON);
+		if (!f->type->emit(f, member_at(obj, f->offset), out) && (f->flags & F_JSON_NULL) && out->format == EMIT_JSON && !only)
+			emit_null(out);
+	}
+}

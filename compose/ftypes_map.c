@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * compose/ftypes_map.c - mappings: names to texts (environment, labels, options), objects, maps of objects, x-*
+ *
+ * The long form of "list of K=V or mapping" is the mapping.
+ */
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "compose/emit.h"
+#include "compose/ftypes.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- names to texts ---- */
+
+static struct node *value_text(struct fctx *c, const struct node *v, bool keep_null)
+{
+	if (node_is_null(v))
+		return keep_null ? (struct node *)(uintptr_t)v : field_str_at(c, v, "");
+	return v->type == SCALAR_STR ? (struct node *)(uintptr_t)v : field_str_at(c, v, scalar_text(c->arena, v));
+}
+
+/* One "K=V" or "K" of a list. */
+static int pair_canon(struct fctx *c, const struct field *f, struct node *m, const struct node *item, struct err *e)
+{
+	const char *s = item->text, *eq = strchr(s, '=');
+	bool env = f->type == &ft_env;
+	struct node *key, *value;
+
+	if (!node_is_scalar(item) || item->type != SCALAR_STR) {
+		(void)field_type_err(c, item, "string", e);
+		if (node_is_scalar(item))
+			err_hint(e, "write KEY=VALUE");
+		return -EINVAL;
+	}
+	if (!eq && f->type == &ft_contexts)
+		return field_err(c, item, e, "invalid value '%s', expected key=value", s);
+	if (!eq && f->type == &ft_ssh && !streq(s, "default"))
+		return field_err(c, item, e, "invalid ssh key '%s', expected default or id=path", s);
+	key = field_str_at(c, item, eq ? arena_strndup(c->arena, s, (size_t)(eq - s)) : s);
+	key->tag = TAG_NONE;
+	if (env && eq && eq > s && eq[-1] == ' ')
+		return field_err(c, item, e, "environment variable '%s' is declared with a trailing space", key->text);
+	if (eq)
+		value = field_str_at(c, item, eq + 1);
+	else if (env && c->env && map_has(c->env, s))
+		value = field_str_at(c, item, map_get(c->env, s));
+	else
+		value = env ? node_null(c->arena, item->pos) : field_str_at(c, item, "");
+	node_set_key(c->arena, m, key, value);
+	return 0;
+}
+
+static int kvs_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	const struct node *v = *n;
+	struct node *m;
+
+	if (node_is_null(v))
+		return 0;
+	if (node_is_scalar(v) || (node_is_list(v) && f->type == &ft_options))
+		return field_type_err(c, v, f->type == &ft_options ? "mapping" : "mapping or list", e);
+	m = field_map_at(c, v);
+	for (size_t i = 0; i < v->n; i++) {
+		struct node *item = v->items[i];
+		int r = 0;
+		struct fpath at = { c->at, node_is_map(v) ? v->keys[i]->text : NULL, i };
+
+		if (item->tag == TAG_RESET && node_is_list(v))
+			continue;
+		c->at = &at;
+		if (node_is_list(v))
+			r = pair_canon(c, f, m, item, e);
+		else if (item->tag == TAG_RESET)
+			node_set_key(c->arena, m, v->keys[i], item);
+		else if (node_is_map(item) || node_is_list(item))
+			r = field_type_err(c, item, "string, number, boolean or null", e);
+		else if (!*v->keys[i]->text)
+			r = field_err(c, v->keys[i], e, "an empty key is not allowed");
+		else
+			node_set_key(c->arena, m, v->keys[i], value_text(c, item, f->type == &ft_env));
+		c->at = at.up;
+		TRY(r);
+	}
+	*n = m;
+	return 0;
+}
+
+static int kvs_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
+{
+	struct node *m;
+
+	if (!node_is_map(*base) || !node_is_map(over))
+		return field_type_err(c, over, f->type->name, e);
+	m = field_own(c, *base);
+	for (size_t i = 0; i < over->n; i++)
+		node_set_key(c->arena, m, over->keys[i], over->items[i]);
+	*base = m;
+	return 0;
+}
+
+static int by_kv_key(const void *a, const void *b)
+{
+	const struct kv *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
+
+static int kvs_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
+{
+	struct kvs l = { NULL, 0 };
+
+	if (!node_is_map(n))
+		return field_type_err(c, n, f->type->name, e);
+	l.v = arena_alloc(c->arena, (n->n ? n->n : 1) * sizeof(*l.v));
+	for (; l.n < n->n; l.n++) {
+		const struct node *v = n->items[l.n];
+
+		if (!node_is_null(v) && !node_is_scalar(v))
+			return field_type_err(c, v, "string", e);
+		l.v[l.n] = (struct kv){ n->keys[l.n]->text, node_is_null(v) ? NULL : v->text };
+	}
+	qsort(l.v, l.n, sizeof(*l.v), by_kv_key);
+	*(struct kvs *)member = l;
+	return 0;
+}
+
+static bool kvs_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct kvs *l = member;
+
+	if (!l->n)
+		return false;
+	emit_map(out);
+	for (size_t i = 0; i < l->n; i++) {
+		emit_key(out, l->v[i].key);
+		if (!l->v[i].value && f->type == &ft_env)
+			emit_null(out);
+		else
+			emit_str(out, str0(l->v[i].value));
+	}
+	emit_end(out);
+	return true;
+}
+
+static int kvs_paths(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	struct node *m;
+
+	(void)e;
+	if (!node_is_map(*n) || !(f->flags & (F_PATH | F_PATH_CONTEXT)))
+		return 0;
+	m = field_own(c, *n);
+	*n = m;
+	for (size_t i = 0; i < m->n; i++)
+		if (node_is_scalar(m->items[i]) && !field_raw(c, m->items[i]))
+			m->items[i] = field_str_at(c, m->items[i], path_resolve(c, m->items[i]->text, f->flags));
+	return 0;
+}
+
+#define KVS_TYPE(want) .name = want, .canon = kvs_canon, .merge = kvs_merge, .decode = kvs_decode, .emit = kvs_emit
+const struct ftype ft_kvs = { KVS_TYPE("mapping or list") };
+const struct ftype ft_env = { KVS_TYPE("mapping or list") };
+const struct ftype ft_options = { KVS_TYPE("mapping") };
+const struct ftype ft_contexts = { KVS_TYPE("mapping or list"), .paths = kvs_paths };
+const struct ftype ft_ssh = { KVS_TYPE("mapping or list"), .paths = kvs_paths };
+
+/* ---- objects ---- */
+
+static int object_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	struct node *own;
+
+	if (node_is_null(*n))
+		return 0;
+	if (!node_is_map(*n) && o->shorthand)
+		TRY(o->shorthand(c, n, e));
+	if (!node_is_map(*n))
+		return field_type_err(c, *n, o->shorthand ? "string or mapping" : "mapping", e);
+	own = field_own(c, *n);
+	TRY(fields_canon(c, o->fields, own, e));
+	if (o->check)
+		TRY(o->check(c, own, e));
+	*n = own;
+	return 0;
+}
+
+static int object_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	struct node *own;
+
+	if (!node_is_map(*base) || !node_is_map(over))
+		return field_type_err(c, node_is_map(over) ? *base : over, "mapping", e);
+	own = field_own(c, *base);
+	TRY(fields_merge(c, o->fields, own, over, e));
+	*base = own;
+	return 0;
+}
+
+static int object_into(struct fctx *c, const struct object_type *o, const struct node *n, void *obj, struct err *e)
+{
+	if (o->node >= 0)
+		*(const struct node **)member_at(obj, (size_t)o->node) = n;
+	if (o->null >= 0 && node_is_null(n)) {
+		*(bool *)member_at(obj, (size_t)o->null) = true;
+		return 0;
+	}
+	TRY(fields_decode(c, o->fields, n, obj, e));
+	return o->finish ? o->finish(c, n, obj, e) : 0;
+}
+
+static int object_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	void *obj;
+
+	if (node_is_null(n))
+		return 0;
+	obj = arena_alloc(c->arena, o->size);
+	TRY(object_into(c, o, n, obj, e));
+	*(void **)member = obj;
+	return 0;
+}
+
+static bool object_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct object_type *o = f->detail;
+	const void *obj = *(void *const *)member;
+
+	if (!obj)
+		return false;
+	emit_map(out);
+	fields_emit(o->fields, obj, out, 0);
+	emit_end(out);
+	return true;
+}
+
+const struct ftype ft_object = {
+	.name = "mapping", .shape = SHAPE_OBJECT, .canon = object_canon, .merge = object_merge, .decode = object_decode, .emit = object_emit,
+};
+
+static int embed_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
+{
+	return node_is_null(n) ? 0 : object_into(c, f->detail, n, member, e);
+}
+
+/* Written when something is in it; empty only in JSON, and only where the row says so. */
+static bool embed_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct object_type *o = f->detail;
+	struct emitter *saved = xmemdup(out, sizeof(*out));
+	size_t len = out->out->len, opened;
+	bool any;
+
+	emit_map(out);
+	opened = out->out->len;
+	fields_emit(o->fields, member, out, 0);
+	any = out->out->len != opened || ((f->flags & F_JSON_EMPTY) && out->format == EMIT_JSON);
+	if (any) {
+		emit_end(out);
+	} else {
+		str_trunc(out->out, len);
+		memcpy(out, saved, sizeof(*out));
+	}
+	free(saved);
+	return any;
+}
+
+const struct ftype ft_embed = {
+	.name = "mapping", .shape = SHAPE_OBJECT, .canon = object_canon, .merge = object_merge, .decode = embed_decode, .emit = embed_emit,
+};
+
+static int logging_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
+{
+	const struct node *was = node_get(*base, "driver"), *is = node_get(over, "driver");
+
+	if (node_is_scalar(was) && node_is_scalar(is) && !streq(was->text, is->text)) {
+		*base = (struct node *)(uintptr_t)over;
+		return 0;
+	}
+	return object_merge(c, f, base, over, e);
+}
+
+const struct ftype ft_logging = {
+	.name = "mapping", .shape = SHAPE_OBJECT, .canon = object_canon, .merge = logging_merge, .decode = object_decode, .emit = object_emit,
+};
+
+/* ---- maps of objects ---- */
+
+/* A list of names -> a map: null, or what the shorthand makes of the name. */
+static int names_to_map(struct fctx *c, const struct object_type *o, struct node **n, struct err *e)
+{
+	struct node *m = field_map_at(c, *n);
+
+	for (size_t i = 0; i < (*n)->n; i++) {
+		struct node *item = (*n)->items[i], *value;
+		int r = 0;
+
+		AT_ITEM(c, i);
+		if (!node_is_scalar(item) || item->type != SCALAR_STR)
+			r = field_type_err(c, item, "string", e);
+		else if (node_key(m, item->text))
+			r = field_err(c, item, e, "'%s' is listed twice", item->text);
+		AT_END(c);
+		TRY(r);
+		value = item;
+		if (o->shorthand)
+			TRY(o->shorthand(c, &value, e));
+		else
+			value = node_null(c->arena, item->pos);
+		node_set_key(c->arena, m, item, value);
+	}
+	*n = m;
+	return 0;
+}
+
+static bool is_name(const char *s)
+{
+	return *s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
+}
+
+static int entry_canon(struct fctx *c, const struct field *f, const struct node *key, struct node **n, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	struct node *own;
+
+	if (!is_name(key->text)) {
+		(void)field_err(c, key, e, "'%s' is not a name for a %s", key->text, o->what);
+		err_hint(e, "names are made of letters, digits, '.', '_' and '-'");
+		return -EINVAL;
+	}
+	if (node_is_null(*n) || (*n)->tag == TAG_RESET || field_raw(c, *n))
+		return 0;
+	if (!node_is_map(*n) && f->type == &ft_ulimit) {
+		if (node_is_scalar(*n) && (c->flags & FCTX_RAW))
+			return 0; /* printed as it is */
+		TRY(o->shorthand(c, n, e));
+	}
+	if (!node_is_map(*n))
+		return field_type_err(c, *n, "mapping", e);
+	own = field_own(c, *n);
+	TRY(fields_canon(c, o->fields, own, e));
+	if (o->check)
+		TRY(o->check(c, own, e));
+	*n = own;
+	return 0;
+}
+
+static int map_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	struct node *m;
+
+	if (node_is_null(*n))
+		return 0;
+	if (node_is_list(*n) && (f->flags & F_SCALAR_LIST))
+		TRY(names_to_map(c, f->detail, n, e));
+	if (!node_is_map(*n))
+		return field_type_err(c, *n, f->flags & F_SCALAR_LIST ? "mapping or list" : "mapping", e);
+	m = field_own(c, *n);
+	for (size_t i = 0; i < m->n; i++) {
+		int r;
+
+		AT_KEY(c, m->keys[i]->text);
+		r = entry_canon(c, f, m->keys[i], &m->items[i], e);
+		AT_END(c);
+		TRY(r);
+	}
+	*n = m;
+	return 0;
+}
+
+static int map_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	struct node *m;
+
+	if (!node_is_map(*base) || !node_is_map(over))
+		return field_type_err(c, node_is_map(over) ? *base : over, "mapping", e);
+	m = field_own(c, *base);
+	for (size_t i = 0; i < over->n; i++) {
+		const struct node *key = over->keys[i], *mine = over->items[i];
+		struct node *have = node_get(m, key->text);
+
+		if (have && node_is_null(mine))
+			continue;
+		if (node_is_map(have) && node_is_map(mine) && !(f->flags & F_REPLACE)) {
+			int r;
+
+			have = field_own(c, have);
+			AT_KEY(c, key->text);
+			r = fields_merge(c, o->fields, have, mine, e);
+			AT_END(c);
+			TRY(r);
+			node_set_key(c->arena, m, over->keys[i], have);
+		} else {
+			node_set_key(c->arena, m, over->keys[i], over->items[i]);
+		}
+	}
+	*base = m;
+	return 0;
+}
+
+struct entry {
+	const char *key;
+	const struct node *value, *key_node;
+};
+
+static int by_entry_key(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
+
+static int entries_decode(struct fctx *c, const struct field *f, const struct entry *v, size_t n, char *objs, struct err *e)
+{
+	const struct object_type *o = f->detail;
+
+	for (size_t i = 0; i < n; i++) {
+		char *obj = objs + i * o->size;
+		int r = 0;
+
+		AT_KEY(c, v[i].key);
+		*(const char **)member_at(obj, (size_t)o->name) = v[i].key;
+		if (node_is_null(v[i].value) && o->null < 0 && !(f->flags & F_NULL))
+			r = field_type_err(c, v[i].key_node, "mapping", e);
+		else if (node_is_null(v[i].value) && o->null < 0)
+			*(const struct node **)member_at(obj, (size_t)o->node) = v[i].value;
+		else
+			r = object_into(c, o, v[i].value, obj, e);
+		AT_END(c);
+		TRY(r);
+	}
+	return 0;
+}
+
+static int map_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
+{
+	const struct object_type *o = f->detail;
+	auto_free struct entry *v = NULL;
+	struct strs raw; /* the layout of every LIST_OF */
+
+	if (node_is_null(n))
+		return 0;
+	if (!node_is_map(n))
+		return field_type_err(c, n, "mapping", e);
+	v = xcalloc(n->n ? n->n : 1, sizeof(*v));
+	for (size_t i = 0; i < n->n; i++)
+		v[i] = (struct entry){ n->keys[i]->text, n->items[i], n->keys[i] };
+	qsort(v, n->n, sizeof(*v), by_entry_key);
+	raw.v = arena_alloc(c->arena, (n->n ? n->n : 1) * o->size);
+	raw.n = n->n;
+	TRY(entries_decode(c, f, v, n->n, (char *)raw.v, e));
+	memcpy(member, &raw, sizeof(raw));
+	return 0;
+}
+
+static bool map_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct object_type *o = f->detail;
+	struct strs raw;
+
+	memcpy(&raw, member, sizeof(raw));
+	if (!raw.n)
+		return false;
+	emit_map(out);
+	for (size_t i = 0; i < raw.n; i++) {
+		const char *obj = (const char *)raw.v + i * o->size;
+
+		emit_key(out, *(const char *const *)member_at(obj, (size_t)o->name));
+		if (o->null >= 0 && *(const bool *)member_at(obj, (size_t)o->null)) {
+			emit_null(out);
+			continue;
+		}
+		emit_map(out);
+		fields_emit(o->fields, obj, out, 0);
+		emit_end(out);
+	}
+	emit_end(out);
+	return true;
+}
+
+const struct ftype ft_map = {
+	.name = "mapping", .shape = SHAPE_MAP, .canon = map_canon, .merge = map_merge, .decode = map_decode, .emit = map_emit,
+};
+
+/* ---- ulimits: a number, or {soft, hard} ---- */
+
+static int ulimit_shorthand(struct fctx *c, struct node **n, struct err *e)
+{
+	struct node *m;
+
+	if (!node_is_scalar(*n) || (*n)->type == SCALAR_BOOL)
+		return field_type_err(c, *n, "number or mapping", e);
+	m = field_map_at(c, *n);
+	node_set(c->arena, m, "single", field_str_at(c, *n, scalar_text(c->arena, *n)));
+	*n = m;
+	return 0;
+}
+
+static int ulimit_finish(struct fctx *c, const struct node *n, void *obj, struct err *e)
+{
+	struct ulimit *u = obj;
+	const struct node *single = node_get(n, "single"), *soft = node_get(n, "soft"), *hard = node_get(n, "hard");
+
+	if (single) {
+		u->single = true;
+		u->hard = u->soft;
+		return 0;
+	}
+	if (!soft || !hard)
+		return field_err(c, n, e, "'%s' is missing", soft ? "hard" : "soft");
+	return 0;
+}
+
+/* "single" is the canonical tree's way to write the short form. */
+const struct field ulimit_fields[] = {
+	FIELD("single", ft_int, struct ulimit, soft, NULL, F_GONE),
+	FIELD("soft", ft_int, struct ulimit, soft, NULL, F_KEEP),
+	FIELD("hard", ft_int, struct ulimit, hard, NULL, F_KEEP),
+	FIELD_EXT(struct ulimit),
+	FIELD_END,
+};
+const struct object_type ulimit_item = {
+	OBJECT("ulimit", struct ulimit, ulimit_fields), .node = offsetof(struct ulimit, node), .name = offsetof(struct ulimit, name),
+	.null = NO_MEMBER, .shorthand = ulimit_shorthand, .finish = ulimit_finish,
+};
+
+static bool ulimit_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct object_type *o = f->detail;
+	struct strs raw;
+
+	memcpy(&raw, member, sizeof(raw));
+	if (!raw.n)
+		return false;
+	emit_map(out);
+	for (size_t i = 0; i < raw.n; i++) {
+		const struct ulimit *u = (const struct ulimit *)(const void *)raw.v + i;
+
+		emit_key(out, u->name);
+		if (u->single && u->soft) {
+			emit_int(out, u->soft);
+			continue;
+		}
+		emit_map(out);
+		fields_emit(o->fields, u, out, 0);
+		emit_end(out);
+	}
+	emit_end(out);
+	return true;
+}
+
+const struct ftype ft_ulimit = {
+	.name = "mapping", .shape = SHAPE_MAP, .canon = map_canon, .merge = map_merge, .decode = map_decode, .emit = ulimit_emit,
+};
+
+/* ---- x-* ---- */
+
+static bool ext_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct node *n = *(const struct node *const *)member;
+
+	(void)f;
+	if (!n)
+		return false;
+	for (size_t i = 0; i < n->n; i++) {
+		emit_key(out, n->keys[i]->text);
+		emit_node(out, n->items[i]);
+	}
+	return n->n > 0;
+}
+
+const struct ftype ft_ext = { .name = "value", .emit = ext_emit };
