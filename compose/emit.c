@@ -8,9 +8,11 @@
  */
 #include "compose/emit.h"
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "compose/ftypes.h"
+#include "compose/yaml.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,9 +20,10 @@
 
 enum { LEVEL_MAP = 1, LEVEL_LIST = 2, LEVEL_USED = 4, LEVEL_IN_LIST = 8 };
 
-void emit_init(struct emitter *x, struct str *out, enum emit_format format)
+void emit_init(struct emitter *x, struct arena *a, struct str *out, enum emit_format format)
 {
 	memset(x, 0, offsetof(struct emitter, level));
+	x->arena = a;
 	x->out = out;
 	x->format = format;
 }
@@ -91,60 +94,14 @@ static void json_string(struct emitter *x, const char *s)
 
 /* ---- YAML scalars ---- */
 
-/* What a reader resolves to something else than a string: null, booleans, numbers, times, and YAML 1.1's yes, no, 1:30. */
-static bool is_word_of_yaml(const char *s)
+/* YAML 1.1 words that go-yaml still quotes: what other readers take for booleans. */
+static bool is_old_bool(const char *s)
 {
 	static const char *const words[] = {
-		"~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".nan", ".NaN", ".NAN",
-		".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", "<<",
 		"y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF", NULL,
 	};
 
-	return !*s || str_in(s, words);
-}
-
-static size_t span_digits(const char *s, const char *digits)
-{
-	return strspn(s, digits);
-}
-
-static bool is_yaml_number(const char *s)
-{
-	const char *p = s;
-	size_t whole, part;
-
-	if (*p == '-' || *p == '+')
-		p++;
-	if (p[0] == '0' && p[1] == 'x')
-		return p[2] && !p[2 + span_digits(p + 2, "0123456789abcdefABCDEF_")];
-	if (p[0] == '0' && p[1] == 'o')
-		return p[2] && !p[2 + span_digits(p + 2, "01234567_")];
-	if (p[0] == '0' && p[1] == 'b')
-		return p[2] && !p[2 + span_digits(p + 2, "01_")];
-	whole = span_digits(p, "0123456789_");
-	if (whole && p[0] == '_')
-		return false;
-	p += whole;
-	if (whole && !*p)
-		return true;
-	part = 0;
-	if (*p == '.') {
-		p++;
-		part = span_digits(p, "0123456789");
-		p += part;
-	}
-	if (!whole && !part)
-		return false;
-	if (*p == 'e' || *p == 'E') {
-		p++;
-		if (*p == '-' || *p == '+')
-			p++;
-		part = span_digits(p, "0123456789");
-		if (!part)
-			return false;
-		p += part;
-	}
-	return !*p;
+	return str_in(s, words);
 }
 
 /* YAML 1.1: 22:22, 1:30:00.5 */
@@ -154,7 +111,7 @@ static bool is_base60(const char *s)
 		s++;
 	if (*s < '0' || *s > '9' || !strchr(s, ':'))
 		return false;
-	s += span_digits(s, "0123456789_");
+	s += strspn(s, "0123456789_");
 	while (*s == ':') {
 		s++;
 		if (*s >= '0' && *s <= '5' && s[1] >= '0' && s[1] <= '9')
@@ -165,53 +122,15 @@ static bool is_base60(const char *s)
 			return false;
 	}
 	if (*s == '.')
-		s += 1 + span_digits(s + 1, "0123456789_");
+		s += 1 + strspn(s + 1, "0123456789_");
 	return !*s;
 }
 
-static size_t digits_at(const char *s, size_t min, size_t max)
+static bool reads_as_string(struct emitter *x, const char *s)
 {
-	size_t n = span_digits(s, "0123456789");
+	const char *text;
 
-	return n >= min && n <= max ? n : 0;
-}
-
-/* The layouts that go-yaml tries: 2006-1-2, 2006-1-2T15:4:5.9Z07:00, 2006-1-2 15:4:5.9 */
-static bool is_time(const char *s)
-{
-	static const size_t parts[3][2] = { { 4, 4 }, { 1, 2 }, { 1, 2 } };
-	size_t n;
-	bool zone;
-
-	for (int i = 0; i < 3; i++) {
-		n = digits_at(s, parts[i][0], parts[i][1]);
-		if (!n)
-			return false;
-		s += n;
-		if (i < 2 && *s++ != '-')
-			return false;
-	}
-	if (!*s)
-		return true;
-	zone = *s == 'T' || *s == 't';
-	if (!zone && *s != ' ')
-		return false;
-	s++;
-	for (int i = 0; i < 3; i++) {
-		n = digits_at(s, 1, 2);
-		if (!n)
-			return false;
-		s += n;
-		if (i < 2 && *s++ != ':')
-			return false;
-	}
-	if (*s == '.')
-		s += 1 + span_digits(s + 1, "0123456789");
-	if (!zone)
-		return !*s;
-	if (*s == 'Z')
-		return !s[1];
-	return (*s == '+' || *s == '-') && digits_at(s + 1, 2, 2) && s[3] == ':' && digits_at(s + 4, 2, 2) && !s[6];
+	return *s && yaml_resolve(x->arena, s, &text) == YAML_STR && !streq(s, "<<") && !is_old_bool(s) && !is_base60(s);
 }
 
 struct scalar_look {
@@ -392,13 +311,13 @@ static void yaml_literal(struct emitter *x, const char *s, const struct scalar_l
 static void yaml_string(struct emitter *x, const char *s, bool key)
 {
 	struct scalar_look l = look_at(s);
-	bool reads_as_string = !is_word_of_yaml(s) && !is_yaml_number(s) && !is_base60(s) && !is_time(s);
+	bool string = reads_as_string(x, s);
 
 	if (l.multiline && !key && l.block)
 		yaml_literal(x, s, &l);
-	else if (!l.multiline && reads_as_string && l.plain)
+	else if (!l.multiline && string && l.plain)
 		add_dollars(x, s, strlen(s));
-	else if (!l.multiline && reads_as_string && l.single)
+	else if (!l.multiline && string && l.single)
 		yaml_single(x, s);
 	else
 		yaml_double(x, s);
@@ -600,9 +519,74 @@ void emit_node(struct emitter *x, const struct node *n)
 
 void emit_tree(const struct node *tree, enum emit_format format, struct str *out)
 {
+	AUTO(arena_free) struct arena *a = arena_new();
 	struct emitter x;
 
-	emit_init(&x, out, format);
+	emit_init(&x, a, out, format);
 	emit_node(&x, tree);
+	str_addc(out, '\n');
+}
+
+/* ---- the project ---- */
+
+/* A section of named objects, those that WHEN holds for. */
+#define SECTION(x, p, list, name_, table, member, when)                                            \
+	do {                                                                                       \
+		bool any_ = false;                                                                 \
+		for (size_t i = 0; i < (p)->list.n; i++) {                                         \
+			if (!(when))                                                               \
+				continue;                                                          \
+			if (!any_) {                                                               \
+				emit_key(x, name_);                                                \
+				emit_map(x);                                                       \
+			}                                                                          \
+			any_ = true;                                                               \
+			emit_key(x, (p)->list.v[i].member);                                        \
+			emit_map(x);                                                               \
+			fields_emit(table, &(p)->list.v[i], x);                                    \
+			emit_end(x);                                                               \
+		}                                                                                  \
+		if (any_)                                                                          \
+			emit_end(x);                                                               \
+	} while (0)
+
+/* Always there, also when no service is active. */
+static void emit_services(struct emitter *x, const struct project *p)
+{
+	emit_key(x, "services");
+	emit_map(x);
+	for (size_t i = 0; i < p->services.n; i++) {
+		if (p->services.v[i].disabled)
+			continue;
+		emit_key(x, p->services.v[i].name);
+		emit_map(x);
+		fields_emit(service_fields, &p->services.v[i], x);
+		emit_end(x);
+	}
+	emit_end(x);
+}
+
+void emit_project(const struct project *p, enum emit_format format, bool escape, struct str *out)
+{
+	struct emitter x;
+
+	emit_init(&x, p->arena, out, format);
+	x.escape = escape;
+	emit_map(&x);
+	if (p->name) {
+		emit_key(&x, "name");
+		emit_str(&x, p->name);
+	}
+	emit_services(&x, p);
+	SECTION(&x, p, networks, "networks", network_fields, key, p->networks.v[i].used);
+	SECTION(&x, p, volumes, "volumes", volume_fields, key, p->volumes.v[i].used);
+	SECTION(&x, p, secrets, "secrets", secret_fields, key, p->secrets.v[i].used);
+	SECTION(&x, p, configs, "configs", config_fields, key, p->configs.v[i].used);
+	SECTION(&x, p, models, "models", model_fields, key, p->models.v[i].used);
+	for (size_t i = 0; p->ext && i < p->ext->n; i++) {
+		emit_key(&x, p->ext->keys[i]->text);
+		emit_node(&x, p->ext->items[i]);
+	}
+	emit_end(&x);
 	str_addc(out, '\n');
 }

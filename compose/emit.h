@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct node;
 struct project;
 struct str;
@@ -23,16 +24,18 @@ void emit_tree(const struct node *tree, enum emit_format format, struct str *out
 
 enum { EMIT_DEPTH = 1000 }; /* what is deeper is left out; trees are not (yaml.h) */
 struct emitter {
+	struct arena *arena;    /* scratch */
 	struct str *out;
 	enum emit_format format;
 	bool escape;            /* `$` -> `$$` */
 	bool compact;           /* JSON without blanks: for hashes */
+	unsigned only;          /* rows with one of these flags (field.h); 0: all */
 	const char *key;        /* of the value that comes next, in a map */
 	bool capital;           /* with a capital letter */
 	int depth;
 	unsigned char level[EMIT_DEPTH];
 };
-void emit_init(struct emitter *x, struct str *out, enum emit_format format);
+void emit_init(struct emitter *x, struct arena *a, struct str *out, enum emit_format format);
 /* Names the next value. A key that no value follows is forgotten. */
 void emit_key(struct emitter *x, const char *key);
 void emit_key_as(struct emitter *x, const char *key, bool capital);

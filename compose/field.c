@@ -394,14 +394,14 @@ int fields_decode(struct fctx *c, const struct field *table, const struct node *
 
 /* ---- emit ---- */
 
-void fields_emit(const struct field *table, const void *obj, struct emitter *out, unsigned only)
+void fields_emit(const struct field *table, const void *obj, struct emitter *out)
 {
 	for (const struct field *f = table; f->key; f++) {
-		if ((f->flags & F_GONE) || !f->type->emit || (only && !(f->flags & only)))
+		if ((f->flags & F_GONE) || !f->type->emit || (out->only && !(f->flags & out->only)))
 			continue;
 		if (!(f->flags & F_INLINE))
 			emit_key_as(out, f->key, (f->flags & F_CAPITAL) && out->format == EMIT_JSON);
-		if (!f->type->emit(f, member_at(obj, f->offset), out) && (f->flags & F_JSON_NULL) && out->format == EMIT_JSON && !only)
+		if (!f->type->emit(f, member_at(obj, f->offset), out) && (f->flags & F_JSON_NULL) && out->format == EMIT_JSON && !out->only)
 			emit_null(out);
 	}
 }

@@ -127,8 +127,8 @@ int fields_merge(struct fctx *c, const struct field *table, struct node *base, c
 int fields_unique(struct fctx *c, const struct field *table, struct node *map, struct err *e);
 int fields_paths(struct fctx *c, const struct field *table, struct node *map, struct err *e);
 int fields_decode(struct fctx *c, const struct field *table, const struct node *map, void *obj, struct err *e);
-/* Only rows with one of ONLY's flags; 0: all that are printed. */
-void fields_emit(const struct field *table, const void *obj, struct emitter *out, unsigned only);
+/* Rows that have one of out->only's flags; 0: all that are printed. */
+void fields_emit(const struct field *table, const void *obj, struct emitter *out);
 /* Adds to P's notes each given attribute of active services and used resources that is not fully supported. */
 void fields_notes(struct project *p);
 /* Row of KEY, NULL: none. */

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "compose/ftypes.h"
 #include <errno.h>
+#include <stdio.h>
 
 #define PLAIN(what_, type_, fields_)                                                               \
 	{                                                                                          \
@@ -94,8 +95,22 @@ const struct field volume_fields[] = {
 	FIELD_EXT(struct volume),
 	FIELD_END,
 };
+/* What is made elsewhere is not described here. Unlike networks, where docker compose tolerates it. */
+static int volume_finish(struct fctx *c, const struct node *n, void *obj, struct err *e)
+{
+	const struct volume *v = obj;
+
+	for (size_t i = 0; v->external && i < n->n; i++) {
+		const char *key = n->keys[i]->text;
+
+		if (!streq(key, "external") && !streq(key, "name") && !str_starts(key, "x-"))
+			return field_err(c, n->keys[i], e, "conflicting parameters \"external\" and \"%s\" specified", key);
+	}
+	return 0;
+}
+
 static const struct object_type volume_object = {
-	NAMED("volume", struct volume, volume_fields), .check = external_check, .paths = volume_paths,
+	NAMED("volume", struct volume, volume_fields), .check = external_check, .paths = volume_paths, .finish = volume_finish,
 };
 
 /* ---- secrets and configs ---- */
@@ -126,8 +141,43 @@ const struct field config_fields[] = {
 	FIELD_EXT(struct file_object),
 	FIELD_END,
 };
-static const struct object_type secret_object = { NAMED("secret", struct file_object, secret_fields), .check = external_check };
-static const struct object_type config_object = { NAMED("config", struct file_object, config_fields), .check = external_check };
+/* Exactly one source, unless it is made elsewhere. */
+static int source_finish(struct fctx *c, const struct node *n, const char *const *sources, struct err *e)
+{
+	const char *given[4] = { NULL };
+	size_t count = 0, all = 0;
+	char list[64] = "";
+
+	for (; sources[all]; all++) {
+		(void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", all ? "|" : "", sources[all]);
+		if (node_get(n, sources[all]))
+			given[count++] = sources[all];
+	}
+	if (count > 1)
+		return field_err(c, node_key(n, given[1]), e, "%s attributes are mutually exclusive", list);
+	if (!count && !node_get(n, "external"))
+		return field_err(c, n, e, "one of %s must be set", list);
+	return 0;
+}
+
+static int secret_finish(struct fctx *c, const struct node *n, void *obj, struct err *e)
+{
+	static const char *const sources[] = { "file", "environment", NULL };
+
+	(void)obj;
+	return source_finish(c, n, sources, e);
+}
+
+static int config_finish(struct fctx *c, const struct node *n, void *obj, struct err *e)
+{
+	static const char *const sources[] = { "file", "environment", "content", NULL };
+
+	(void)obj;
+	return source_finish(c, n, sources, e);
+}
+
+static const struct object_type secret_object = { NAMED("secret", struct file_object, secret_fields), .check = external_check, .finish = secret_finish };
+static const struct object_type config_object = { NAMED("config", struct file_object, config_fields), .check = external_check, .finish = config_finish };
 
 /* ---- models ---- */
 
@@ -162,3 +212,16 @@ const struct field project_fields[] = {
 	FIELD_EXT(struct project),
 	FIELD_END,
 };
+
+int project_decode(struct fctx *c, const struct node *tree, struct project *p, struct err *e)
+{
+	const char *name = p->name;
+
+	p->tree = tree;
+	TRY(fields_decode(c, project_fields, tree, p, e));
+	if (name)
+		p->name = name; /* derived by the caller: -p and the environment come first */
+	for (size_t i = 0; i < p->services.n; i++)
+		p->services.v[i].project = p;
+	return 0;
+}

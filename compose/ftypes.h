@@ -117,9 +117,7 @@ static inline void *member_at(const void *obj, size_t offset)
 	return (char *)(uintptr_t)obj + offset;
 }
 
-/* ftypes_scalar.c. Text of a scalar as docker compose makes a string of it: true, 511 for 0777, 1e+06. In the arena or borrowed. */
-const char *scalar_text(struct arena *a, const struct node *n);
-/* Values of SCALAR_INT / SCALAR_FLOAT nodes as YAML reads them. false: it is none. */
+/* ftypes_scalar.c. Values of SCALAR_INT / SCALAR_FLOAT nodes. false: it is none. */
 bool scalar_int(const struct node *n, int64_t *ret);
 bool scalar_double(const struct node *n, double *ret);
 bool scalar_true(const struct node *n); /* of SCALAR_BOOL */

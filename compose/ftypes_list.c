@@ -97,7 +97,7 @@ static int strings_canon(struct fctx *c, const struct field *f, struct node **n,
 		}
 		AT_END(c);
 		if (item->type != SCALAR_STR)
-			l->items[i] = field_str_at(c, item, scalar_text(c->arena, item));
+			l->items[i] = field_str_at(c, item, item->text);
 		i++;
 	}
 	return 0;
@@ -454,7 +454,7 @@ static bool list_emit(const struct field *f, const void *member, struct emitter 
 	emit_list(out);
 	for (size_t i = 0; i < raw.n; i++) {
 		emit_map(out);
-		fields_emit(o->fields, (const char *)raw.v + i * o->size, out, 0);
+		fields_emit(o->fields, (const char *)raw.v + i * o->size, out);
 		emit_end(out);
 	}
 	emit_end(out);
@@ -489,7 +489,7 @@ static int option_lists_canon(struct fctx *c, const struct field *f, struct node
 
 			if (!node_is_scalar(item))
 				return field_type_err(c, item, "string, number or boolean", e);
-			node_append(c->arena, l, field_str_at(c, item, scalar_text(c->arena, item)));
+			node_append(c->arena, l, field_str_at(c, item, item->text));
 		}
 		m->items[i] = l;
 	}

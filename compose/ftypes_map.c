@@ -21,7 +21,7 @@ static struct node *value_text(struct fctx *c, const struct node *v, bool keep_n
 {
 	if (node_is_null(v))
 		return keep_null ? (struct node *)(uintptr_t)v : field_str_at(c, v, "");
-	return v->type == SCALAR_STR ? (struct node *)(uintptr_t)v : field_str_at(c, v, scalar_text(c->arena, v));
+	return v->type == SCALAR_STR ? (struct node *)(uintptr_t)v : field_str_at(c, v, v->text);
 }
 
 /* One "K=V" or "K" of a list. */
@@ -236,7 +236,7 @@ static bool object_emit(const struct field *f, const void *member, struct emitte
 	if (!obj)
 		return false;
 	emit_map(out);
-	fields_emit(o->fields, obj, out, 0);
+	fields_emit(o->fields, obj, out);
 	emit_end(out);
 	return true;
 }
@@ -260,8 +260,8 @@ static bool embed_emit(const struct field *f, const void *member, struct emitter
 
 	emit_map(out);
 	opened = out->out->len;
-	fields_emit(o->fields, member, out, 0);
-	any = out->out->len != opened || ((f->flags & F_JSON_EMPTY) && out->format == EMIT_JSON);
+	fields_emit(o->fields, member, out);
+	any = out->out->len != opened || ((f->flags & F_JSON_EMPTY) && out->format == EMIT_JSON && !out->only);
 	if (any) {
 		emit_end(out);
 	} else {
@@ -479,7 +479,7 @@ static bool map_emit(const struct field *f, const void *member, struct emitter *
 			continue;
 		}
 		emit_map(out);
-		fields_emit(o->fields, obj, out, 0);
+		fields_emit(o->fields, obj, out);
 		emit_end(out);
 	}
 	emit_end(out);
@@ -499,7 +499,7 @@ static int ulimit_shorthand(struct fctx *c, struct node **n, struct err *e)
 	if (!node_is_scalar(*n) || (*n)->type == SCALAR_BOOL)
 		return field_type_err(c, *n, "number or mapping", e);
 	m = field_map_at(c, *n);
-	node_set(c->arena, m, "single", field_str_at(c, *n, scalar_text(c->arena, *n)));
+	node_set(c->arena, m, "single", field_str_at(c, *n, (*n)->text));
 	*n = m;
 	return 0;
 }
@@ -522,8 +522,8 @@ static int ulimit_finish(struct fctx *c, const struct node *n, void *obj, struct
 /* "single" is the canonical tree's way to write the short form. */
 const struct field ulimit_fields[] = {
 	FIELD("single", ft_int, struct ulimit, soft, NULL, F_GONE),
-	FIELD("soft", ft_int, struct ulimit, soft, NULL, F_KEEP),
-	FIELD("hard", ft_int, struct ulimit, hard, NULL, F_KEEP),
+	FIELD("soft", ft_int, struct ulimit, soft, NULL, F_KEEP | F_HASH),
+	FIELD("hard", ft_int, struct ulimit, hard, NULL, F_KEEP | F_HASH),
 	FIELD_EXT(struct ulimit),
 	FIELD_END,
 };
@@ -550,7 +550,7 @@ static bool ulimit_emit(const struct field *f, const void *member, struct emitte
 			continue;
 		}
 		emit_map(out);
-		fields_emit(o->fields, u, out, 0);
+		fields_emit(o->fields, u, out);
 		emit_end(out);
 	}
 	emit_end(out);

@@ -190,7 +190,7 @@ static const char *const selinux_words[] = { "z", "Z", NULL };
 static const struct field bind_fields[] = {
 	FIELD("selinux", ft_word, struct mount_bind, selinux, selinux_words, F_HASH),
 	FIELD("propagation", ft_string, struct mount_bind, propagation, NULL, F_HASH),
-	FIELD("create_host_path", ft_tri, struct mount_bind, create_host_path, NULL, F_HASH),
+	FIELD("create_host_path", ft_bool, struct mount_bind, create_host_path, NULL, F_HASH),
 	FIELD("recursive", ft_word, struct mount_bind, recursive, recursive_words, F_HASH),
 	FIELD_EXT(struct mount_bind),
 	FIELD_END,

@@ -162,7 +162,7 @@ static int port_expand(struct fctx *c, const struct node *n, struct node *list, 
 			err_hint(e, "put it in quotes: \"%s\"", n->text);
 		return -EINVAL;
 	}
-	copy = xstrdup(scalar_text(c->arena, n));
+	copy = xstrdup(n->text);
 	TRY(split_port(c, n, copy, &t, e));
 	if (!*t.ctr)
 		return field_err(c, n, e, "no port specified: %s<empty>", n->text);
@@ -180,18 +180,18 @@ static int port_expand(struct fctx *c, const struct node *n, struct node *list, 
 	return expand_ranges(c, n, list, &t, proto, &host, &ctr, e);
 }
 
-static const char *scalar_or(struct fctx *c, const struct node *map, const char *key, const char *dflt)
+static const char *scalar_or(const struct node *map, const char *key, const char *dflt)
 {
 	const struct node *v = node_get(map, key);
 
-	return node_is_scalar(v) ? scalar_text(c->arena, v) : dflt;
+	return node_is_scalar(v) ? v->text : dflt;
 }
 
 /* The key of compose-go; a published number and a published string count as one here (compose.md §11). */
 static const char *port_key(struct fctx *c, const struct node *n)
 {
-	return arena_printf(c->arena, "%s:%s:%s/%s", scalar_or(c, n, "host_ip", "0.0.0.0"), scalar_or(c, n, "published", ""),
-			    scalar_or(c, n, "target", ""), scalar_or(c, n, "protocol", "tcp"));
+	return arena_printf(c->arena, "%s:%s:%s/%s", scalar_or(n, "host_ip", "0.0.0.0"), scalar_or(n, "published", ""),
+			    scalar_or(n, "target", ""), scalar_or(n, "protocol", "tcp"));
 }
 
 static int port_finish(struct fctx *c, const struct node *n, void *obj, struct err *e)
@@ -269,7 +269,7 @@ static int host_line(struct fctx *c, const struct node *item, struct node *l, st
 static int host_entry(struct fctx *c, const struct node *key, const struct node *v, struct node *l, struct err *e)
 {
 	if (node_is_scalar(v))
-		return add_host(c, v, l, key->text, scalar_text(c->arena, v), e);
+		return add_host(c, v, l, key->text, v->text, e);
 	if (!node_is_list(v))
 		return field_type_err(c, node_is_null(v) ? key : v, "string or list", e);
 	for (size_t i = 0; i < v->n; i++) {
@@ -366,7 +366,8 @@ static const struct field pool_fields[] = {
 };
 static const char *pool_key(struct fctx *c, const struct node *n)
 {
-	return scalar_or(c, n, "subnet", NULL);
+	(void)c;
+	return scalar_or(n, "subnet", NULL);
 }
 
 const struct object_type ipam_pool_item = {

@@ -14,10 +14,8 @@
 #include "compose/ftypes.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <strings.h>
 
 const struct range range_unsigned = { 0, INT64_MAX };
 const struct range range_percent = { 0, 100 };
@@ -25,80 +23,37 @@ const struct range range_weight = { 10, 1000 };
 const struct range range_oom = { -1000, 1000 };
 const struct range range_port = { 1, 65535 };
 
-/* ---- what YAML scalars mean ---- */
+/* ---- what YAML scalars mean: yaml.c left their canonical text ---- */
 
 static bool is_type(const struct node *n, enum scalar_type t)
 {
 	return node_is_scalar(n) && n->type == t;
 }
 
-/* Decimal, 0x, 0o, 0b, a leading 0 is octal, `_` between digits (compose.md §29). */
 bool scalar_int(const struct node *n, int64_t *ret)
 {
-	char buf[72];
-	size_t len = 0;
-	const char *s = n->text;
-	bool negative = false;
-	int base = 10;
 	char *end;
-	unsigned long long v;
 
 	if (!is_type(n, SCALAR_INT))
 		return false;
-	if (*s == '-' || *s == '+')
-		negative = *s++ == '-';
-	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X'))
-		base = 16, s += 2;
-	else if (s[0] == '0' && (s[1] == 'o' || s[1] == 'O'))
-		base = 8, s += 2;
-	else if (s[0] == '0' && (s[1] == 'b' || s[1] == 'B'))
-		base = 2, s += 2;
-	else if (s[0] == '0' && s[1])
-		base = 8;
-	for (; *s && len + 1 < sizeof(buf); s++)
-		if (*s != '_')
-			buf[len++] = *s;
-	buf[len] = '\0';
 	errno = 0;
-	v = strtoull(buf, &end, base);
-	if (errno || end == buf || *end || v > (unsigned long long)INT64_MAX + negative)
-		return false;
-	*ret = negative ? (int64_t)(0 - v) : (int64_t)v;
-	return true;
+	*ret = strtoll(n->text, &end, 10);
+	return !errno && end != n->text && !*end;
 }
 
 bool scalar_double(const struct node *n, double *ret)
 {
-	char buf[128];
-	size_t len = 0;
-	int64_t i;
 	char *end;
 
-	if (scalar_int(n, &i)) {
-		*ret = (double)i;
-		return true;
-	}
 	if (!is_type(n, SCALAR_FLOAT) && !is_type(n, SCALAR_INT))
 		return false;
-	for (const char *s = n->text; *s && len + 1 < sizeof(buf); s++)
-		if (*s != '_')
-			buf[len++] = *s;
-	buf[len] = '\0';
-	if (strcasecmp(buf, ".nan") == 0) {
-		*ret = NAN;
-		return true;
-	}
-	if (str_ends(buf, ".inf") || str_ends(buf, ".Inf") || str_ends(buf, ".INF")) {
-		*ret = buf[0] == '-' ? -INFINITY : INFINITY;
-		return true;
-	}
-	*ret = strtod(buf, &end);
-	return end != buf && !*end;
+	*ret = strtod(n->text, &end); /* knows +Inf and NaN too */
+	return end != n->text && !*end;
 }
 
 bool scalar_true(const struct node *n)
 {
-	return strcasecmp(n->text, "true") == 0;
+	return n->text[0] == 't';
 }
 
 /* strconv.FormatFloat(v, 'g', -1): the shortest digits, exponent form below 1e-4 and from 1e6 on. */
@@ -138,45 +93,6 @@ const char *double_text(double v, bool single, char buf[40])
 		(void)snprintf(buf, 40, "%s%.*s.%s", negative ? "-" : "", exponent + 1, digits, digits + exponent + 1);
 	}
 	return buf;
-}
-
-/* As Go prints a time.Time. */
-static const char *time_text(struct arena *a, const char *s)
-{
-	int y, mo, d, h = 0, mi = 0, sec = 0, n = 0;
-
-	if (sscanf(s, "%d-%d-%d%n", &y, &mo, &d, &n) != 3)
-		return s;
-	s += n;
-	while (*s == 'T' || *s == 't' || *s == ' ' || *s == '\t')
-		s++;
-	if (*s && sscanf(s, "%d:%d:%d", &h, &mi, &sec) < 3)
-		return s;
-	return arena_printf(a, "%04d-%02d-%02d %02d:%02d:%02d +0000 UTC", y, mo, d, h, mi, sec);
-}
-
-const char *scalar_text(struct arena *a, const struct node *n)
-{
-	char buf[40];
-	int64_t i;
-	double d;
-
-	switch (n->type) {
-	case SCALAR_BOOL:
-		return scalar_true(n) ? "true" : "false";
-	case SCALAR_INT:
-	case SCALAR_FLOAT:
-		if (scalar_int(n, &i))
-			return arena_printf(a, "%" PRId64, i);
-		if (!scalar_double(n, &d))
-			return n->text;
-		return arena_strdup(a, double_text(d, false, buf));
-	case SCALAR_TIME:
-		return time_text(a, n->text);
-	case SCALAR_STR:
-		break;
-	}
-	return n->text;
 }
 
 /* ---- strings ---- */
@@ -227,7 +143,7 @@ static int text_canon(struct fctx *c, const struct field *f, struct node **n, st
 		return 0;
 	if (!node_is_scalar(*n))
 		return field_type_err(c, *n, "string or number", e);
-	*n = field_str_at(c, *n, scalar_text(c->arena, *n));
+	*n = field_str_at(c, *n, (*n)->text);
 	return 0;
 }
 

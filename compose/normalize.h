@@ -10,12 +10,12 @@ struct err;
 struct fctx;
 struct node;
 struct project;
-/* Before paths: build.context ".", target of secrets, mode and protocol of ports, bind.create_host_path, device counts. */
+/* Before paths: build.context ".", target of secrets, mode and protocol of ports. */
 int normalize_tree(struct fctx *c, struct node *tree, struct err *e);
 /* After decode: default network, `dockerfile`, names of resources, bare variables of environment and build args, values of
  * environment-sourced secrets and configs, implied dependencies. */
 int normalize_project(struct project *p, struct err *e);
-/* The default names of resources and nothing else: what is left of it with --no-normalize. */
+/* The names of resources and the values of secrets and configs, nothing else: what is left of it with --no-normalize. */
 void normalize_names(struct project *p);
 /* After profiles: env_file and label_file of active services are read and folded in. */
 int normalize_env_files(struct project *p, struct err *e);

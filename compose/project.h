@@ -77,7 +77,7 @@ struct port {
 enum mount_kind { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS, MOUNT_IMAGE, MOUNT_CLUSTER, MOUNT_NPIPE };
 struct mount_bind {
 	const char *propagation;   /* NULL: rprivate */
-	enum tri create_host_path; /* unset counts as true */
+	bool create_host_path;     /* a missing source is made; the short form says so, the long form must */
 	const char *selinux;       /* "z", "Z" */
 	const char *recursive;     /* "enabled", "disabled", "writable", "readonly" */
 	struct node *ext;

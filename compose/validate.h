@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * compose/validate.h - references, conflicts, cycles of a whole project (compose.md §32), for active services
+ *
+ * What one object says about itself is checked where it is decoded (fields_*.c).
  */
 #pragma once
 
 struct err;
-struct fctx;
-struct node;
 struct project;
-/* On the canonical tree, before decode: exclusive sources of secrets and configs, external with more, device counts. */
-int validate_tree(struct fctx *c, const struct node *tree, struct err *e);
-/* Everything else, after profiles. */
+/* After profiles. */
 int validate_project(const struct project *p, struct err *e);
