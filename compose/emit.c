@@ -440,14 +440,25 @@ void emit_int(struct emitter *x, int64_t v)
 	plain(x, buf);
 }
 
+/* The double with the digits that a float32 would be printed with: 0.7, not 0.699999988. */
+static double as_single(double v)
+{
+	char buf[32];
+
+	for (int digits = 1; digits <= 9; digits++) {
+		(void)snprintf(buf, sizeof(buf), "%.*g", digits, v);
+		if (strtof(buf, NULL) == (float)v)
+			return strtod(buf, NULL);
+	}
+	return v;
+}
+
 void emit_double(struct emitter *x, double v, bool single)
 {
-	char buf[40];
-
-	if (x->format == EMIT_JSON && !isfinite(v))
-		plain(x, "null");
+	if (!isfinite(v))
+		plain(x, x->format == EMIT_JSON ? "null" : isnan(v) ? ".nan" : v > 0 ? ".inf" : "-.inf");
 	else
-		plain(x, double_text(v, single, buf));
+		plain(x, yaml_float_text(x->arena, single ? as_single(v) : v));
 }
 
 void emit_bool(struct emitter *x, bool v)

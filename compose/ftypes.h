@@ -121,8 +121,6 @@ static inline void *member_at(const void *obj, size_t offset)
 bool scalar_int(const struct node *n, int64_t *ret);
 bool scalar_double(const struct node *n, double *ret);
 bool scalar_true(const struct node *n); /* of SCALAR_BOOL */
-/* Shortest text that reads back to V (as float32 when SINGLE), like Go's %v; BUF of 40. */
-const char *double_text(double v, bool single, char buf[40]);
 /* Boolean by the words that compose takes: < 0 error. */
 int scalar_bool(struct fctx *c, const struct node *n, bool strict, bool *ret, struct err *e);
 /* ~ and relative PATH -> absolute, cleaned; in the arena. */

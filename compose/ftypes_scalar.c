@@ -56,45 +56,6 @@ bool scalar_true(const struct node *n)
 	return n->text[0] == 't';
 }
 
-/* strconv.FormatFloat(v, 'g', -1): the shortest digits, exponent form below 1e-4 and from 1e6 on. */
-const char *double_text(double v, bool single, char buf[40])
-{
-	char digits[32], *e;
-	int exponent, n = 0, prec;
-	bool negative = signbit(v);
-
-	if (isnan(v) || isinf(v)) {
-		(void)snprintf(buf, 40, "%s", isnan(v) ? ".nan" : v > 0 ? ".inf" : "-.inf");
-		return buf;
-	}
-	for (prec = 0; prec < 17; prec++) {
-		(void)snprintf(buf, 40, "%.*e", prec, v);
-		if (single ? strtof(buf, NULL) == (float)v : strtod(buf, NULL) == v)
-			break;
-	}
-	e = strchr(buf, 'e');
-	if (!e)
-		return buf;
-	exponent = (int)strtol(e + 1, NULL, 10);
-	for (const char *p = buf; p < e; p++)
-		if (*p >= '0' && *p <= '9' && n + 1 < (int)sizeof(digits))
-			digits[n++] = *p;
-	while (n > 1 && digits[n - 1] == '0')
-		n--;
-	digits[n] = '\0';
-	if (exponent < -4 || exponent >= 6) {
-		(void)snprintf(buf, 40, "%s%c%s%se%c%02d", negative ? "-" : "", digits[0], n > 1 ? "." : "", digits + 1,
-			       exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
-	} else if (exponent < 0) {
-		(void)snprintf(buf, 40, "%s0.%.*s%s", negative ? "-" : "", -exponent - 1, "0000", digits);
-	} else if (n <= exponent + 1) { /* 1e5 at most: see above */
-		(void)snprintf(buf, 40, "%s%s%.*s", negative ? "-" : "", digits, exponent + 1 - n, "000000");
-	} else {
-		(void)snprintf(buf, 40, "%s%.*s.%s", negative ? "-" : "", exponent + 1, digits, digits + exponent + 1);
-	}
-	return buf;
-}
-
 /* ---- strings ---- */
 
 static int string_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)

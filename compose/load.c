@@ -100,7 +100,6 @@ static int build_tree(struct loading *l, struct err *e)
 		return l->files[0].src ? pos_err(e, (struct pos){ l->files[0].src, 1, 1 }, "empty compose file") : 0;
 	c = unit_fctx(&l->unit);
 	TRY(normalize_tree(&c, l->unit.tree, e));
-	TRY(validate_tree(&c, l->unit.tree, e));
 	if (!l->o->no_path_resolution)
 		TRY(fields_paths(&c, project_fields, l->unit.tree, e));
 	node_remove(l->unit.tree, "name");
