@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * cli/commands.h - the commands, one file each; commands.c lists them in the order of help
+ */
+#pragma once
+#include "cli/cli.h"
+
+extern const struct cmd *const commands[]; /* NULL-terminated */
+extern const struct cmd cmd_create;
+extern const struct cmd cmd_down;
+extern const struct cmd cmd_events;
+extern const struct cmd cmd_exec;
+extern const struct cmd cmd_images;
+extern const struct cmd cmd_kill;
+extern const struct cmd cmd_logs;
+extern const struct cmd cmd_ls;
+extern const struct cmd cmd_pause;
+extern const struct cmd cmd_plan;
+extern const struct cmd cmd_port;
+extern const struct cmd cmd_ps;
+extern const struct cmd cmd_restart;
+extern const struct cmd cmd_rm;
+extern const struct cmd cmd_scale;
+extern const struct cmd cmd_start;
+extern const struct cmd cmd_stop;
+extern const struct cmd cmd_unpause;
+extern const struct cmd cmd_up;
+extern const struct cmd cmd_version;
+extern const struct cmd cmd_wait;

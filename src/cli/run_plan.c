@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/run_plan.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "plan/apply.h"
+#include "plan/observe.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+enum { TICK_NS = 100000000 };
+
+static int on_signal(struct watch *w, uint32_t events)
+{
+	struct plan_runner *r = CONTAINER_OF(w, struct plan_runner, signals);
+	struct signalfd_siginfo si;
+
+	if (read(w->fd, &si, sizeof si) != sizeof si)
+		return 0;
+	r->interrupted = true;
+	if (r->on_interrupt)
+		return r->on_interrupt(r->arg);
+	if (r->apply)
+		apply_cancel(r->apply);
+	return 0;
+}
+
+static int on_tick(struct watch *w, uint32_t events)
+{
+	struct plan_runner *r = CONTAINER_OF(w, struct plan_runner, tick);
+
+	if (r->progress)
+		progress_tick(r->progress);
+	watch_arm(w, TICK_NS);
+	return 0;
+}
+
+int plan_runner_init(struct plan_runner *r, struct app *app, struct err *e)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, 0 };
+
+	*r = (struct plan_runner){ .app = app, .loop = loop_new(e) };
+	if (!r->loop)
+		return -e->code;
+	TRY(watch_signals(r->loop, &r->signals, sigs, on_signal, e));
+	return watch_timer(r->loop, &r->tick, on_tick, e);
+}
+
+void plan_runner_done(struct plan_runner *r)
+{
+	watch_done(&r->signals);
+	watch_done(&r->tick);
+	progress_free(r->progress);
+	loop_free(r->loop);
+}
+
+static void report(void *arg, const struct op *op, enum apply_state state, const char *id, const char *text)
+{
+	static const enum progress_state shown[] = {
+		[APPLY_BEGIN] = PROGRESS_WORKING, [APPLY_TEXT] = PROGRESS_WORKING, [APPLY_DONE] = PROGRESS_DONE,
+		[APPLY_WARNING] = PROGRESS_WARNING, [APPLY_FAILED] = PROGRESS_ERROR, [APPLY_SKIPPED] = PROGRESS_WARNING,
+	};
+	struct plan_runner *r = arg;
+
+	progress_event(r->progress, id, shown[state], state == APPLY_FAILED ? "Error" : text);
+	if (state == APPLY_WARNING && text && r->app->progress != PROGRESS_QUIET) {
+		progress_pause(r->progress);
+		log_warning("%s: %s", id, text);
+	}
+}
+
+int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *what, struct err *e)
+{
+	struct app *app = r->app;
+	auto_free char *env_files = app->g.env_files.n ? strv_join(&app->g.env_files, ",") : NULL;
+	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .env_files = env_files,
+				   .renew_anon_volumes = r->renew_anon_volumes };
+	int res;
+
+	for (size_t i = 0; i < p->warnings.n; i++)
+		log_warning("%s", p->warnings.v[i]);
+	if (app->g.dry_run) {
+		auto_free char *text = plan_text(p);
+
+		fputs(text, stdout);
+		return 0;
+	}
+	progress_free(r->progress);
+	r->progress = progress_new(app, what);
+	if (progress_animated(r->progress))
+		watch_arm(&r->tick, TICK_NS);
+	r->apply = apply_new(app->db, r->loop, app->project, p, &o);
+	res = apply_run(r->apply, e);
+	apply_free(TAKE(r->apply));
+	watch_arm(&r->tick, INT64_MAX);
+	progress_free(TAKE(r->progress));
+	if (res == -ECANCELED && r->interrupted) {
+		if (!e->code)
+			err_set(e, ECANCELED, "interrupted");
+		err_exit(e, 130);
+	}
+	return res;
+}
+
+struct maker {
+	plan_fn *make;       /* NULL: plan_services(kind) */
+	enum op_kind kind;
+};
+
+static int run_made(struct app *app, const struct maker *m, const struct plan_options *opt, const char *what, struct err *e)
+{
+	AUTO(observed_free) struct observed *o = NULL;
+	AUTO(plan_free) struct plan *plan = NULL;
+	struct plan_runner r;
+	int res;
+
+	TRY(observe(app->db, app->name, app->project, OBSERVE_ORDER, &o, e));
+	if (m->make)
+		TRY(m->make(app->project, o, opt, &plan, e));
+	else
+		TRY(plan_services(m->kind, app->project, o, opt, &plan, e));
+	TRY(plan_runner_init(&r, app, e));
+	res = plan_runner_run(&r, plan, what, e);
+	plan_runner_done(&r);
+	return res;
+}
+
+int run_plan(struct app *app, plan_fn *make, const struct plan_options *opt, const char *what, struct err *e)
+{
+	return run_made(app, &(struct maker){ .make = make }, opt, what, e);
+}
+
+int run_plan_services(struct app *app, enum op_kind kind, const struct plan_options *opt, const char *what, struct err *e)
+{
+	return run_made(app, &(struct maker){ .kind = kind }, opt, what, e);
+}
+
+int scale_parse(const struct app *app, const struct strv *words, struct plan_scale **ret, size_t *ret_n, struct strv *names, struct err *e)
+{
+	auto_free struct plan_scale *v = xcalloc(words->n + 1, sizeof *v);
+
+	for (size_t i = 0; i < words->n; i++) {
+		const char *eq = strchr(words->v[i], '=');
+
+		if (!eq || eq == words->v[i])
+			return err_set(e, EINVAL, "invalid scale specifier \"%s\": use SERVICE=NUMBER", words->v[i]);
+		strv_add_take(names, xstrndup(words->v[i], (size_t)(eq - words->v[i])));
+		if (num_int(eq + 1, 0, 10000, &v[i].n, e) < 0)
+			return err_wrap(e, "invalid scale specifier \"%s\"", words->v[i]);
+	}
+	for (size_t i = 0; i < words->n; i++) {
+		v[i].service = names->v[i];
+		if (!project_service(app->project, v[i].service)) {
+			err_set(e, ENOENT, "no such service: %s", v[i].service);
+			return err_exit(e, 1);
+		}
+	}
+	*ret_n = words->n;
+	*ret = TAKE(v);
+	return 0;
+}
+
+int64_t timeout_ns(int64_t seconds)
+{
+	return seconds < 0 ? -1 : seconds * 1000000000;
+}
