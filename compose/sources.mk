@@ -27,3 +27,8 @@ tests_unit_test_dotenv_SOURCES = tests/unit/test_dotenv.c tests/unit/compose_cas
 tests_unit_test_dotenv_CFLAGS = $(compose_test_cflags)
 tests_unit_test_dotenv_LDADD = $(compose_test_ldadd)
 endif
+
+# Loads and prints a project without the rest: for tests/run_cases and for comparing.
+check_PROGRAMS += tests/helper/compose-config
+tests_helper_compose_config_SOURCES = tests/helper/compose-config.c
+tests_helper_compose_config_LDADD = libcompose.a libbase.a $(YAML_LIBS) $(MD_LIBS)
