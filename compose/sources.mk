@@ -31,4 +31,4 @@ endif
 # Loads and prints a project without the rest: for tests/run_cases and for comparing.
 check_PROGRAMS += tests/helper/compose-config
 tests_helper_compose_config_SOURCES = tests/helper/compose-config.c
-tests_helper_compose_config_LDADD = libcompose.a libbase.a $(YAML_LIBS) $(MD_LIBS)
+tests_helper_compose_config_LDADD = libcompose.a libbase.a $(YAML_LIBS) $(CJSON_LIBS) $(MD_LIBS)
