@@ -514,7 +514,7 @@ static void emit_node_map(struct emitter *x, const struct node *n)
 
 void emit_node(struct emitter *x, const struct node *n)
 {
-	if (x->depth >= EMIT_DEPTH - 2 || node_is_null(n)) {
+	if (x->depth >= EMIT_DEPTH - 2 || node_is_null(n) || (x->null_lists && node_is_list(n) && !n->n)) {
 		emit_null(x);
 	} else if (n->kind == NODE_SCALAR) {
 		emit_scalar(x, n);
@@ -588,6 +588,7 @@ void emit_project(const struct project *p, enum emit_format format, bool escape,
 		emit_key(&x, "name");
 		emit_str(&x, p->name);
 	}
+	x.null_lists = format == EMIT_JSON;
 	emit_services(&x, p);
 	SECTION(&x, p, networks, "networks", network_fields, key, p->networks.v[i].used);
 	SECTION(&x, p, volumes, "volumes", volume_fields, key, p->volumes.v[i].used);

@@ -28,6 +28,7 @@ struct emitter {
 	struct str *out;
 	enum emit_format format;
 	bool escape;            /* `$` -> `$$` */
+	bool null_lists;        /* empty lists of x-* are null, as docker compose's */
 	bool compact;           /* JSON without blanks: for hashes */
 	unsigned only;          /* rows with one of these flags (field.h); 0: all */
 	const char *key;        /* of the value that comes next, in a map */

@@ -198,29 +198,6 @@ int fields_canon(struct fctx *c, const struct field *table, struct node *map, st
 
 /* ---- merge ---- */
 
-/* Mapping by mapping, everything else replaces: what x-* and unknown structures do. */
-static int merge_any(struct fctx *c, struct node **base, const struct node *over, struct err *e)
-{
-	struct node *m;
-
-	if (!node_is_map(*base) || !node_is_map(over)) {
-		*base = node_is_null(over) ? *base : (struct node *)(uintptr_t)over;
-		return 0;
-	}
-	m = field_own(c, *base);
-	for (size_t i = 0; i < over->n; i++) {
-		struct node *have = node_get(m, over->keys[i]->text);
-
-		if (have)
-			TRY(merge_any(c, &have, over->items[i], e));
-		else
-			have = over->items[i];
-		node_set_key(c->arena, m, over->keys[i], have);
-	}
-	*base = m;
-	return 0;
-}
-
 static int merge_one(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
 {
 	if (node_is_null(over)) {
@@ -232,9 +209,7 @@ static int merge_one(struct fctx *c, const struct field *f, struct node **base, 
 		*base = (struct node *)(uintptr_t)over;
 		return 0;
 	}
-	if (!f || (f->flags & F_INLINE))
-		return merge_any(c, base, over, e);
-	if (f->type->merge)
+	if (f && f->type->merge)
 		return f->type->merge(c, f, base, over, e);
 	*base = (struct node *)(uintptr_t)over;
 	return 0;

@@ -31,7 +31,7 @@ static const struct field build_fields[] = {
 	FIELD("args",                ft_env,      struct build, args,                NULL,               0),
 	FIELD("provenance",          ft_text,     struct build, provenance,          NULL,               F_NEWER),
 	FIELD("sbom",                ft_text,     struct build, sbom,                NULL,               F_NEWER),
-	FIELD("ssh",                 ft_ssh,      struct build, ssh,                 NULL,               F_PATH),
+	FIELD("ssh",                 ft_ssh,      struct build, ssh,                 NULL,               F_PATH | F_PATH_UNIX),
 	FIELD("labels",              ft_kvs,      struct build, labels,              NULL,               0),
 	FIELD("cache_from",          ft_strings,  struct build, cache_from,          NULL,               0),
 	FIELD("cache_to",            ft_strings,  struct build, cache_to,            NULL,               0),
@@ -60,7 +60,7 @@ const struct object_type build_object = {
 /* ---- hooks ---- */
 
 #define HOOK_FIELDS(command_flags)                                                                 \
-	FIELD("command",     ft_command, struct hook, command,     NULL, F_HASH | (command_flags)), \
+	FIELD("command",     ft_command, struct hook, command,     NULL, F_HASH | F_JSON_NULL | (command_flags)), \
 	FIELD("user",        ft_string,  struct hook, user,        NULL, F_HASH),                   \
 	FIELD("privileged",  ft_bool,    struct hook, privileged,  NULL, F_HASH),                   \
 	FIELD("working_dir", ft_string,  struct hook, working_dir, NULL, F_HASH),                   \
@@ -94,7 +94,7 @@ static const struct field watch_fields[] = {
 	FIELD("path",         ft_path,    struct watch_rule, path,         NULL,          F_HASH | F_PATH | F_PATH_LINKS | F_KEEP),
 	FIELD("action",       ft_word,    struct watch_rule, action,       watch_actions, F_HASH | F_KEEP | F_REQUIRED),
 	FIELD("target",       ft_string,  struct watch_rule, target,       NULL,          F_HASH),
-	FIELD("exec",         ft_object,  struct watch_rule, exec,         &hook_item,    F_HASH),
+	FIELD("exec",         ft_object,  struct watch_rule, exec,         &hook_item,    F_HASH | F_JSON_EMPTY),
 	FIELD("include",      ft_strings, struct watch_rule, include,      NULL,          F_HASH | F_SCALAR_LIST),
 	FIELD("ignore",       ft_strings, struct watch_rule, ignore,       NULL,          F_HASH | F_SCALAR_LIST),
 	FIELD("initial_sync", ft_bool,    struct watch_rule, initial_sync, NULL,          F_HASH | F_STRICT_BOOL | F_NEWER),

@@ -215,7 +215,7 @@ const struct field service_fields[] = {
 	FIELD("deploy",              ft_object,     struct service, deploy,              &deploy_object,        F_HASH | F_NULL),
 	FIELD("device_cgroup_rules", ft_strings,    struct service, device_cgroup_rules, NULL,                  F_HASH | F_DISTINCT),
 	FIELD("devices",             ft_list,       struct service, devices,             &device_item,          F_HASH),
-	FIELD("dns",                 ft_strings,    struct service, dns,                 NULL,                  F_HASH | F_UNIQUE | F_SCALAR_LIST),
+	FIELD("dns",                 ft_strings,    struct service, dns,                 NULL,                  F_HASH | F_UNIQUE | F_SCALAR_LIST | F_DROP_EMPTY),
 	FIELD("dns_opt",             ft_strings,    struct service, dns_opt,             NULL,                  F_HASH | F_UNIQUE_KEY),
 	FIELD("dns_search",          ft_strings,    struct service, dns_search,          NULL,                  F_HASH | F_UNIQUE | F_SCALAR_LIST),
 	FIELD("domainname",          ft_string,     struct service, domainname,          NULL,                  F_HASH),

@@ -72,7 +72,7 @@ static const struct object_type network_object = { NAMED("network", struct netwo
 /* A local volume that binds a folder: the folder's path starts from the project directory. */
 static int volume_paths(struct fctx *c, struct node *n, struct err *e)
 {
-	static const struct field device = { "device", &ft_path, 0, NULL, F_PATH, SUPPORT_FULL, NULL };
+	static const struct field device = { "device", &ft_path, 0, NULL, F_PATH | F_PATH_UNIX, SUPPORT_FULL, NULL };
 	const struct node *driver = node_get(n, "driver"), *opts = node_get(n, "driver_opts"), *o = node_get(opts, "o");
 	struct node *path = node_get(opts, "device"), *own;
 
@@ -118,7 +118,7 @@ static const struct object_type volume_object = {
 #define NO_STORE "there is no store of secrets but files and variables"
 #define FILE_OBJECT_FIELDS                                                                         \
 	FIELD("name",        ft_string,   struct file_object, name,        NULL, 0),               \
-	FIELD("file",        ft_path,     struct file_object, file,        NULL, F_PATH),          \
+	FIELD("file",        ft_path,     struct file_object, file,        NULL, F_PATH | F_PATH_UNIX),          \
 	FIELD("environment", ft_string,   struct file_object, environment, NULL, 0)
 #define FILE_OBJECT_TAIL                                                                           \
 	FIELD_S("external",        ft_external, struct file_object, external, NULL, 0, REFUSED, NO_STORE), \
@@ -200,7 +200,7 @@ const struct object_type service_object = {
 
 /* Not printed by the verb but by emit_project: only what is active and used. */
 const struct field project_fields[] = {
-	{ "version", &ft_any, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
+	{ "version", &ft_version, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
 	FIELD("name",     ft_string, struct project, name,     NULL,            0),
 	{ "include", &ft_any, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
 	FIELD("services", ft_map,    struct project, services, &service_object, 0),

@@ -54,6 +54,7 @@ extern const struct ftype ft_mode;     /* struct opt_int, from 0440, "0440" */
 extern const struct ftype ft_tmpfs_mode; /* int64_t, numbers only */
 extern const struct ftype ft_path;     /* const char *; F_PATH* say how */
 extern const struct ftype ft_external; /* bool; also the old {name: x} */
+extern const struct ftype ft_version;  /* a string, nothing kept */
 extern const struct ftype ft_any;      /* nothing kept */
 struct pattern {
 	bool (*match)(const char *s);

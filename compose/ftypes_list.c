@@ -71,7 +71,8 @@ static int strings_canon(struct fctx *c, const struct field *f, struct node **n,
 		return 0;
 	if (node_is_scalar(*n) && (f->flags & F_SCALAR_LIST) && (*n)->type == SCALAR_STR) {
 		l = field_list_at(c, *n);
-		node_append(c->arena, l, field_str_at(c, *n, (*n)->text));
+		if (*(*n)->text || !(f->flags & F_DROP_EMPTY))
+			node_append(c->arena, l, field_str_at(c, *n, (*n)->text));
 		*n = l;
 		return 0;
 	}
@@ -82,9 +83,8 @@ static int strings_canon(struct fctx *c, const struct field *f, struct node **n,
 	for (size_t i = 0; i < l->n;) {
 		struct node *item = l->items[i];
 
-		if ((f->flags & F_SCALAR_LIST) && (node_is_null(item) || (node_is_scalar(item) && !*item->text)) &&
-		    (f->flags & F_UNIQUE)) {
-			node_remove_at(l, i); /* dns: empty items are dropped */
+		if ((f->flags & F_DROP_EMPTY) && (node_is_null(item) || (node_is_scalar(item) && !*item->text))) {
+			node_remove_at(l, i);
 			continue;
 		}
 		AT_ITEM(c, i);

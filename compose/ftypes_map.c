@@ -79,6 +79,8 @@ static int kvs_canon(struct fctx *c, const struct field *f, struct node **n, str
 			node_set_key(c->arena, m, v->keys[i], item);
 		else if (node_is_map(item) || node_is_list(item))
 			r = field_type_err(c, item, "string, number, boolean or null", e);
+		else if (node_is_scalar(item) && item->type == SCALAR_FLOAT && strspn(item->text, "+-IN"))
+			r = field_err(c, item, e, "'%s' is not a number that has a text", item->text);
 		else if (!*v->keys[i]->text)
 			r = field_err(c, v->keys[i], e, "an empty key is not allowed");
 		else
@@ -232,7 +234,10 @@ static bool object_emit(const struct field *f, const void *member, struct emitte
 {
 	const struct object_type *o = f->detail;
 	const void *obj = *(void *const *)member;
+	auto_free void *none = NULL;
 
+	if (!obj && (f->flags & F_JSON_EMPTY) && out->format == EMIT_JSON && !out->only)
+		obj = none = xcalloc(1, o->size);
 	if (!obj)
 		return false;
 	emit_map(out);
@@ -568,7 +573,7 @@ static bool ext_emit(const struct field *f, const void *member, struct emitter *
 	const struct node *n = *(const struct node *const *)member;
 
 	(void)f;
-	if (!n)
+	if (!n || out->format == EMIT_JSON) /* JSON has those of the top level only, as docker compose's */
 		return false;
 	for (size_t i = 0; i < n->n; i++) {
 		emit_key(out, n->keys[i]->text);

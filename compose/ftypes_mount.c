@@ -150,7 +150,7 @@ static const char *target_key(struct fctx *c, const struct node *n)
 /* Only the source of a bind is a path. */
 static int mount_paths(struct fctx *c, struct node *n, struct err *e)
 {
-	static const struct field source = { "source", &ft_path, 0, NULL, F_PATH, SUPPORT_FULL, NULL };
+	static const struct field source = { "source", &ft_path, 0, NULL, F_PATH | F_PATH_UNIX, SUPPORT_FULL, NULL };
 	const struct node *type = node_get(n, "type");
 	struct node *src = node_get(n, "source");
 

@@ -520,7 +520,7 @@ static const char *resolve_links(struct fctx *c, const char *path)
 
 const char *path_resolve(struct fctx *c, const char *path, unsigned flags)
 {
-	if (!*path)
+	if (!*path && !(flags & F_PATH_UNIX))
 		return path;
 	if ((flags & F_PATH_CONTEXT) && is_remote(path))
 		return path;
@@ -530,7 +530,7 @@ const char *path_resolve(struct fctx *c, const char *path, unsigned flags)
 		path = path_clean_in(c, path);
 	}
 	if (path[0] != '/') {
-		if (is_windows_abs(path) && !(flags & F_PATH_CONTEXT))
+		if ((flags & F_PATH_UNIX) && is_windows_abs(path))
 			return path;
 		if (c->dir)
 			path = path_clean_in(c, arena_printf(c->arena, "%s/%s", c->dir, path));
@@ -561,4 +561,5 @@ static int any_decode(struct fctx *c, const struct field *f, const struct node *
 	return 0;
 }
 
+const struct ftype ft_version = { .name = "string", .canon = string_canon, .decode = any_decode };
 const struct ftype ft_any = { .name = "value", .decode = any_decode };

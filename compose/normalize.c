@@ -108,7 +108,7 @@ static void file_values(const struct project *p, struct file_object *v, size_t n
 
 static const char *resource_name(const struct project *p, const char *key, const char *name, bool external)
 {
-	if (name && *name)
+	if (name) /* also "": an external name that an unset variable gave */
 		return name;
 	return external ? key : arena_printf(p->arena, "%s_%s", p->name, key);
 }
@@ -279,21 +279,16 @@ int normalize_project(struct project *p, struct err *e)
 
 struct env_lookup {
 	const struct project *p;
-	const struct service *s;
-	const struct map *files; /* what the files so far gave; NULL: nothing */
+	const struct map *files; /* what the files so far gave */
 };
 
 static const char *env_lookup(void *arg, const char *name)
 {
 	const struct env_lookup *l = arg;
-	const char *v;
 
 	if (l->p->env && map_has(l->p->env, name))
 		return map_get(l->p->env, name);
-	v = kvs_get(&l->s->environment, name);
-	if (v)
-		return v;
-	return l->files ? map_get(l->files, name) : NULL;
+	return map_get(l->files, name);
 }
 
 static int by_key(const void *a, const void *b)
@@ -333,7 +328,7 @@ struct env_source {
 
 static int read_vars(struct project *p, const struct service *s, const struct env_source *f, struct map *vars, struct err *e)
 {
-	struct env_lookup l = { p, s, vars };
+	struct env_lookup l = { p, vars };
 	struct dotenv_env env = { .lookup = env_lookup, .arg = &l };
 	struct dotenv_vars got;
 	AUTO_ERR(scratch);
