@@ -29,13 +29,17 @@ enum op_kind {
 	OP_VOLUME_CREATE, OP_VOLUME_REMOVE,
 	OP_CTR_CREATE, OP_CTR_RECREATE, OP_CTR_START, OP_CTR_STOP, OP_CTR_RESTART, OP_CTR_KILL, OP_CTR_PAUSE, OP_CTR_UNPAUSE, OP_CTR_REMOVE,
 	OP_WAIT,
-	OP_PROJECT_REMOVE,       /* the project's row, when nothing is left of it */
+	OP_PROJECT_REMOVE,       /* what is kept of the project itself, when nothing else of it is left */
 	OP_KINDS
 };
 enum op_phase { PHASE_IMAGE, PHASE_CLEAR /* networks and volumes that must go first */, PHASE_CREATE, PHASE_START, PHASE_LAST, PHASES };
 enum op_condition { WAIT_STARTED /* running, or healthy where it has a check */, WAIT_HEALTHY, WAIT_COMPLETED };
 enum { OP_NONE = -1 };
 
+struct op_dep {
+	int op;                      /* index of one that must have ended before */
+	bool optional;               /* its failure is a warning for this one (required: false) */
+};
 struct op {
 	int index;                   /* in plan->ops; printed as #index+1 */
 	enum op_kind kind;
@@ -52,11 +56,11 @@ struct op {
 	int make;                    /* index of the operation that makes the container, OP_NONE: it is there (ctr) */
 	enum op_condition condition; /* OP_WAIT */
 	const char *signal;          /* OP_CTR_KILL */
-	bool optional;               /* its failure is a warning, and what depends on it goes on (required: false) */
+	bool optional;               /* OP_WAIT: only services wait that do not require it: its failure is a warning */
 	bool volumes;                /* OP_CTR_REMOVE: anonymous volumes too */
 	bool force;                  /* OP_CTR_REMOVE: also when it runs */
-	int *deps;
-	size_t ndeps;
+	struct op_dep *deps;
+	size_t ndeps, deps_cap;
 };
 struct plan {
 	struct arena *arena;         /* holds everything */

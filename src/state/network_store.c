@@ -491,6 +491,16 @@ int endpoint_by_network(struct db *db, int64_t network, struct endpoint_rows *re
 	return endpoint_list(s, ret, e);
 }
 
+int endpoint_by_project(struct db *db, const char *project, struct endpoint_rows *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_EP_BY_PROJECT, e);
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, project);
+	return endpoint_list(s, ret, e);
+}
+
 /* ---- published ports ---- */
 
 void port_row_done(struct port_row *p)

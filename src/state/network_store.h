@@ -84,6 +84,7 @@ int endpoint_update(struct db *db, const struct endpoint_row *ep, struct err *e)
 int endpoint_delete(struct db *db, int64_t id, struct err *e);
 int endpoint_by_sandbox(struct db *db, const char *sandbox, struct endpoint_rows *ret, struct err *e);
 int endpoint_by_network(struct db *db, int64_t network, struct endpoint_rows *ret, struct err *e);
+int endpoint_by_project(struct db *db, const char *project, struct endpoint_rows *ret, struct err *e); /* of the sandboxes that it owns */
 
 struct port_row {
 	char *sandbox;

@@ -78,6 +78,8 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_EP_DELETE] = "DELETE FROM endpoint WHERE id = ?1",
 	[SQL_EP_BY_SANDBOX] = EP_SELECT "WHERE sandbox = ?1 ORDER BY id",
 	[SQL_EP_BY_NETWORK] = EP_SELECT "WHERE network = ?1 ORDER BY id",
+	[SQL_EP_BY_PROJECT] = "SELECT e.id, e.sandbox, e.network, e.ifname, e.ipv4, e.ipv6, e.mac, e.names, e.options, e.priority, e.gw_priority "
+			      "FROM sandbox s JOIN endpoint e ON e.sandbox = s.id WHERE s.project = ?1 ORDER BY e.id",
 	[SQL_EP_NAMES_ADD] = "INSERT OR IGNORE INTO endpoint_name (network, name, endpoint) SELECT ?1, value, ?2 FROM json_each(?3) "
 			     "WHERE type = 'text'",
 	[SQL_EP_NAMES_CLEAR] = "DELETE FROM endpoint_name WHERE endpoint = ?1",
@@ -112,6 +114,8 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_VOL_DELETE] = "DELETE FROM volume WHERE name = ?1" RETURNING_PROJECT,
 	[SQL_VOL_USE] = "INSERT OR IGNORE INTO volume_use (volume, container) VALUES (?1, ?2)",
 	[SQL_VOL_USERS] = "SELECT count(*) FROM volume_use WHERE volume = ?1",
+	[SQL_VOL_USES_OF_PROJECT] = "SELECT u.volume, u.container FROM container c JOIN volume_use u ON u.container = c.id "
+				    "WHERE c.project = ?1 ORDER BY u.container, u.volume",
 
 	[SQL_LAYER_INSERT] = "INSERT OR IGNORE INTO layer (chain_id, diff_id, parent, tree_digest, size, driver) "
 			     "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -150,6 +150,31 @@ int volume_users(struct db *db, const char *volume, int64_t *ret_n, struct err *
 	return r < 0 ? r : 0;
 }
 
+void volume_uses_done(struct volume_uses *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].volume);
+		free(l->v[i].container);
+	}
+	free(l->v);
+	*l = (struct volume_uses){ 0 };
+}
+
+int volume_uses_of_project(struct db *db, const char *project, struct volume_uses *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_VOL_USES_OF_PROJECT, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, project);
+	while ((r = stmt_step(s, e)) == 1) {
+		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
+		ret->v[ret->n++] = (struct volume_used){ .volume = stmt_dup(s, 0), .container = stmt_dup(s, 1) };
+	}
+	return r;
+}
+
 char *volume_row_json(const struct volume_row *v)
 {
 	AUTO(json_free) struct cJSON *j = json_object();

@@ -35,6 +35,16 @@ int volume_delete(struct db *db, const char *name, struct err *e);
 /* Which containers use which volume: written at create, read before removal. */
 int volume_use(struct db *db, const char *volume, const char *container, struct err *e);
 int volume_users(struct db *db, const char *volume, int64_t *ret_n, struct err *e);
+struct volume_used {
+	char *volume, *container;
+};
+struct volume_uses {
+	struct volume_used *v;
+	size_t n, cap;
+};
+void volume_uses_done(struct volume_uses *l);
+/* Of all containers of PROJECT, by container. */
+int volume_uses_of_project(struct db *db, const char *project, struct volume_uses *ret, struct err *e);
 /* volume.json: what volume_create writes beside the data, and db_rebuild registers again. Caller frees. */
 char *volume_row_json(const struct volume_row *v);
 int volume_row_parse(const char *text, size_t n, struct volume_row *ret, struct err *e);
