@@ -286,7 +286,7 @@ static int discover(struct discovery *d, bool files_optional, struct load_env *r
 	if (d->files.n == 0 && !files_optional) {
 		err_set(e, ENOENT, "no configuration file provided: not found");
 		err_hint(e, "go to the folder of a compose.yaml, or name one with -f");
-		return -ENOENT;
+		return err_exit(e, 14);
 	}
 	ret->dir = working_dir(d, &d->files);
 	if (dotenv && !streq(ret->dir, d->start))
@@ -326,5 +326,7 @@ int compose_env(const struct load_opts *o, struct arena *a, bool files_optional,
 	d.cwd = arena_strdup(a, cwd);
 	r = discover(&d, files_optional, ret, e);
 	strv_done(&d.files);
+	if (r < 0 && !e->exit)
+		err_exit(e, 1);
 	return r;
 }

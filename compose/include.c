@@ -34,11 +34,20 @@ static int string_or_list(const struct node *n, const char *what, struct err *e)
 	return 0;
 }
 
-static int entry_key(struct entry *x, const struct node *key, const struct node *value, struct err *e)
+/* docker compose passes over what it does not know here, so this is only said. */
+static void unknown_key(struct fctx *c, const struct node *key)
 {
 	static const char *const keys[] = { "path", "project_directory", "env_file" };
-	const char *near;
+	const char *near = str_nearest(key->text, keys, ARRAY_LEN(keys), sizeof *keys);
 
+	if (near)
+		field_warn(c, key, "include: unknown key '%s' is ignored, did you mean '%s'?", key->text, near);
+	else
+		field_warn(c, key, "include: unknown key '%s' is ignored", key->text);
+}
+
+static int entry_key(struct fctx *c, struct entry *x, const struct node *key, const struct node *value, struct err *e)
+{
 	if (streq(key->text, "path")) {
 		x->path = value;
 		return string_or_list(value, "path", e);
@@ -48,11 +57,8 @@ static int entry_key(struct entry *x, const struct node *key, const struct node 
 		return string_or_list(value, "env_file", e);
 	}
 	if (!streq(key->text, "project_directory")) {
-		near = str_nearest(key->text, keys, ARRAY_LEN(keys), sizeof *keys);
-		node_err(e, key, "include: unknown key '%s'", key->text);
-		if (near)
-			err_hint(e, "did you mean '%s'?", near);
-		return -EINVAL;
+		unknown_key(c, key);
+		return 0;
 	}
 	if (!node_is_scalar(value))
 		return node_err(e, value, "include: 'project_directory' must be a string, not a %s",
@@ -61,7 +67,8 @@ static int entry_key(struct entry *x, const struct node *key, const struct node 
 	return 0;
 }
 
-static int read_entry(const struct node *n, struct entry *ret, struct err *e)
+/* 1: nothing to include. */
+static int read_entry(struct fctx *c, const struct node *n, struct entry *ret, struct err *e)
 {
 	struct entry x = { .node = n };
 
@@ -69,14 +76,15 @@ static int read_entry(const struct node *n, struct entry *ret, struct err *e)
 		x.path = n;
 	} else if (node_is_map(n)) {
 		for (size_t i = 0; i < n->n; i++)
-			TRY(entry_key(&x, n->keys[i], n->items[i], e));
+			TRY(entry_key(c, &x, n->keys[i], n->items[i], e));
 	} else {
 		return node_err(e, n, "include: an entry must be a path or a mapping, not a %s", node_kind_name(n));
 	}
-	if (!x.path || (x.path->kind == NODE_LIST && x.path->n == 0))
-		return node_err(e, n, "include: 'path' is missing");
 	*ret = x;
-	return 0;
+	if (x.path && (x.path->kind == NODE_SCALAR || x.path->n))
+		return 0;
+	field_warn(c, n, "include: an entry without a 'path' includes nothing");
+	return 1;
 }
 
 /* Item I of a string or list, NULL behind the end. */
@@ -213,9 +221,13 @@ int include_apply(struct unit *u, const struct unit_chain *chain, const struct r
 				node_is_scalar(list) ? list->text : node_kind_name(list));
 	for (size_t i = 0; i < list->n; i++) {
 		struct node *tree, *base;
+		int r;
 		struct entry x = { 0 };
 
-		TRY(read_entry(list->items[i], &x, e));
+		r = read_entry(&c, list->items[i], &x, e);
+		TRY(r);
+		if (r > 0)
+			continue;
 		TRY(load_entry(u, chain, &x, &tree, e));
 		if (!tree)
 			continue;

@@ -176,11 +176,12 @@ static int build_project(struct loading *l, struct project **ret, struct err *e)
 	return 0;
 }
 
-/* docker compose's exit codes; see compose.md §32. */
+/* docker compose's exit codes, as recorded: 14 for a file that cannot be read, 15 for a wrong one, 1 for wrong options. */
 static int with_exit(int r, struct err *e)
 {
 	if (r < 0 && !e->exit)
-		err_exit(e, err_is(e, ENOENT) ? EXIT_NOT_FOUND : EXIT_WRONG_FILE);
+		err_exit(e, err_is(e, ENOENT) || err_is(e, EISDIR) || err_is(e, EACCES) ? EXIT_NOT_FOUND :
+											  EXIT_WRONG_FILE);
 	return r;
 }
 

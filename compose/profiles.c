@@ -76,24 +76,9 @@ static int check_named(const struct project *p, const struct strv *named, struct
 		near = str_nearest(named->v[i], &p->services.v->name, p->services.n, sizeof *p->services.v);
 		if (p->services.n && near)
 			err_hint(e, "did you mean '%s'?", near);
-		return -ENOENT;
+		return err_exit(e, 1);
 	}
 	return 0;
-}
-
-/* A dependency that may be missing and is switched off is none. */
-static void drop_optional(const struct project *p, struct service *s)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < s->depends_on.n; i++) {
-		const struct dependency *d = &s->depends_on.v[i];
-		const struct service *target = project_service(p, d->name);
-
-		if (d->required || !target || !target->disabled)
-			s->depends_on.v[kept++] = *d;
-	}
-	s->depends_on.n = kept;
 }
 
 /* Somebody named S; what it needs is switched off by profiles: say which ones would help. */
@@ -103,7 +88,7 @@ static int check_needs(const struct project *p, const struct service *s, struct 
 		const struct service *d = project_service(p, s->depends_on.v[i].name);
 		AUTO_STR(names, 512);
 
-		if (!d || !d->disabled)
+		if (!d || !d->disabled || !s->depends_on.v[i].required)
 			continue;
 		for (size_t k = 0; k < d->profiles.n; k++)
 			str_addf(&names, "%s%s", k ? " " : "", d->profiles.v[k]);
@@ -132,7 +117,6 @@ int profiles_apply(struct project *p, const struct strv *named, struct err *e)
 
 		if (s->disabled)
 			continue;
-		drop_optional(p, s);
 		if (is_named(s, named))
 			TRY(check_needs(p, s, e));
 	}
@@ -151,8 +135,10 @@ int profiles_select(struct project *p, const struct strv *named, bool deps, stru
 			any = true;
 			graph_mark(p, i, deps, keep);
 		}
-	if (!any)
-		return err_set(e, ENOENT, "no such service: %s", named->v[0]);
+	if (!any) {
+		err_set(e, ENOENT, "no such service: %s", named->v[0]);
+		return err_exit(e, 1);
+	}
 	for (size_t i = 0; i < p->services.n; i++)
 		if (!keep[i])
 			p->services.v[i].disabled = true;

@@ -123,16 +123,22 @@ int unit_interp(struct unit *u, struct node *n, struct err *e)
 
 /* ---- documents ---- */
 
-static void drop_version(struct unit *u, struct fctx *c, const struct unit_file *f, struct node *doc)
+static int drop_version(struct fctx *c, const struct unit_file *f, struct node *doc, struct err *e)
 {
-	const struct node *version = node_key(doc, "version");
+	const struct node *version = node_key(doc, "version"), *value = node_get(doc, "version");
 
 	if (!version)
-		return;
+		return 0;
+	if (!node_is_scalar(value) || value->type != SCALAR_STR) {
+		node_err(e, value, "version must be a string, not a %s", node_kind_name(value));
+		err_hint(e, "leave it out: it has no meaning any more");
+		return -EINVAL;
+	}
 	field_warn(c, version,
 		   "%s: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion",
 		   f->path);
 	node_remove(doc, "version");
+	return 0;
 }
 
 static int add_document(struct unit *u, const struct unit_file *f, struct node *doc, struct err *e)
@@ -147,8 +153,8 @@ static int add_document(struct unit *u, const struct unit_file *f, struct node *
 		return node_err(e, doc, "top-level object must be a mapping, not a %s", node_kind_name(doc));
 	reset_take(u->shared->arena, doc, &resets);
 	TRY(unit_interp(u, doc, e));
+	TRY(drop_version(&c, f, doc, e));
 	TRY(fields_canon(&c, project_fields, doc, e));
-	drop_version(u, &c, f, doc);
 	TRY(include_apply(u, &here, &resets, &doc, e));
 	if (u->tree)
 		reset_apply(&resets, u->tree);

@@ -272,6 +272,11 @@ static int read_scalar(struct reader *r, struct node **ret)
 			n->type = type_of_plain[type];
 		}
 	}
+	if (n->kind == NODE_SCALAR && n->type == SCALAR_FLOAT && !strpbrk(n->text, "0123456789")) {
+		node_err(r->e, n, "%s: not a number that JSON knows", text);
+		err_hint(r->e, "put it in quotes");
+		return -EINVAL;
+	}
 	if (anchor)
 		anchor->node = n;
 	*ret = n;
