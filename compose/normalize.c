@@ -337,8 +337,11 @@ static int read_vars(struct project *p, const struct service *s, const struct en
 		if (err_is(&scratch, ENOENT) && !f->required)
 			return 0;
 		if (err_is(&scratch, ENOENT))
-			return node_err(e, f->node, "service '%s': %s %s not found: no such file or directory", s->name, f->what, f->path);
-		return node_err(e, f->node, "service '%s': %s", s->name, err_text(&scratch));
+			node_err(e, f->node, "service '%s': %s %s not found: no such file or directory", s->name, f->what, f->path);
+		else
+			node_err(e, f->node, "service '%s': %s", s->name, err_text(&scratch));
+		e->code = scratch.code; /* a file that cannot be read has another exit code than a wrong one */
+		return -e->code;
 	}
 	for (size_t i = 0; i < got.n; i++)
 		if (*got.v[i].name)
