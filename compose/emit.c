@@ -130,7 +130,7 @@ static bool reads_as_string(struct emitter *x, const char *s)
 {
 	const char *text;
 
-	return *s && yaml_resolve(x->arena, s, &text) == YAML_STR && !streq(s, "<<") && !is_old_bool(s) && !is_base60(s);
+	return *s && yaml_resolve(x->arena, s, &text) == YAML_STR && !is_old_bool(s) && !is_base60(s);
 }
 
 struct scalar_look {
@@ -471,14 +471,98 @@ void emit_null(struct emitter *x)
 	plain(x, "null");
 }
 
-/* ---- trees ---- */
+/* ---- the order of keys ---- */
 
-static int by_key(const void *a, const void *b)
+static bool is_digit(char ch)
 {
-	const struct node *const *x = a, *const *y = b;
-
-	return strcmp((*x)->text, (*y)->text);
+	return ch >= '0' && ch <= '9';
 }
+
+static bool is_letter(char ch)
+{
+	return ((ch | 32) >= 'a' && (ch | 32) <= 'z') || (unsigned char)ch >= 0x80;
+}
+
+/* Where A and B differ at I in something that is no letter: numbers by value, then by length, then by character. */
+static int compare_numbers(const char *a, const char *b, size_t i)
+{
+	uint64_t an = 0, bn = 0;
+	size_t ai = i, bi = i;
+
+	if (a[i] == '0' || b[i] == '0')
+		for (size_t j = i; j > 0 && is_digit(a[j - 1]); j--)
+			if (a[j - 1] != '0')
+				an = bn = 1;
+	for (; is_digit(a[ai]); ai++)
+		an = an * 10 + (uint64_t)(a[ai] - '0');
+	for (; is_digit(b[bi]); bi++)
+		bn = bn * 10 + (uint64_t)(b[bi] - '0');
+	if (an != bn)
+		return an < bn ? -1 : 1;
+	if (ai != bi)
+		return ai < bi ? -1 : 1;
+	return (unsigned char)a[i] < (unsigned char)b[i] ? -1 : 1;
+}
+
+/* keyList.Less of go-yaml v3: letters behind everything else, digits as numbers. */
+static int compare_natural(const char *a, const char *b)
+{
+	bool digits = false, al, bl;
+	size_t i = 0;
+
+	for (; a[i] && a[i] == b[i]; i++)
+		digits = is_digit(a[i]);
+	if (!a[i] || !b[i])
+		return a[i] ? 1 : b[i] ? -1 : 0;
+	al = is_letter(a[i]);
+	bl = is_letter(b[i]);
+	if (al && bl)
+		return (unsigned char)a[i] < (unsigned char)b[i] ? -1 : 1;
+	if (al || bl)
+		return (digits ? al : bl) ? -1 : 1;
+	return compare_numbers(a, b, i);
+}
+
+struct sort_key {
+	const char *key;
+	size_t index;
+};
+
+static int by_natural(const void *a, const void *b)
+{
+	const struct sort_key *x = a, *y = b;
+
+	return compare_natural(x->key, y->key);
+}
+
+static int by_byte(const void *a, const void *b)
+{
+	const struct sort_key *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
+
+size_t *emit_order(const struct emitter *x, const void *v, size_t n, size_t size)
+{
+	struct sort_key *keys = xcalloc(n ? n : 1, sizeof(*keys));
+	int (*compare)(const void *, const void *) = x->format == EMIT_YAML ? by_natural : by_byte;
+	size_t *order = NULL, sorted = 1;
+
+	for (size_t i = 0; i < n; i++)
+		keys[i] = (struct sort_key){ *(const char *const *)(const void *)((const char *)v + i * size), i };
+	while (sorted < n && compare(&keys[sorted - 1], &keys[sorted]) <= 0)
+		sorted++;
+	if (sorted < n) {
+		qsort(keys, n, sizeof(*keys), compare);
+		order = xcalloc(n, sizeof(*order));
+		for (size_t i = 0; i < n; i++)
+			order[i] = keys[i].index;
+	}
+	free(keys);
+	return order;
+}
+
+/* ---- trees ---- */
 
 static void emit_scalar(struct emitter *x, const struct node *n)
 {
@@ -495,20 +579,26 @@ static void emit_scalar(struct emitter *x, const struct node *n)
 		emit_str(x, n->text);
 }
 
+void emit_members(struct emitter *x, const struct node *n)
+{
+	auto_free const char **keys = xcalloc(n->n ? n->n : 1, sizeof(*keys));
+	auto_free size_t *order = NULL;
+
+	for (size_t i = 0; i < n->n; i++)
+		keys[i] = n->keys[i]->text;
+	order = emit_order(x, keys, n->n, sizeof(*keys));
+	for (size_t i = 0; i < n->n; i++) {
+		size_t at = order ? order[i] : i;
+
+		emit_key(x, keys[at]);
+		emit_node(x, n->items[at]);
+	}
+}
+
 static void emit_node_map(struct emitter *x, const struct node *n)
 {
-	auto_free const struct node **keys = NULL;
-
 	emit_map(x);
-	keys = xcalloc(n->n ? n->n : 1, sizeof(*keys));
-	if (n->n) {
-		memcpy(keys, n->keys, n->n * sizeof(*keys));
-		qsort(keys, n->n, sizeof(*keys), by_key);
-		for (size_t i = 0; i < n->n; i++) {
-			emit_key(x, keys[i]->text);
-			emit_node(x, node_get(n, keys[i]->text));
-		}
-	}
+	emit_members(x, n);
 	emit_end(x);
 }
 
@@ -544,7 +634,10 @@ void emit_tree(const struct node *tree, enum emit_format format, struct str *out
 #define SECTION(x, p, list, name_, table, member, when)                                            \
 	do {                                                                                       \
 		bool any_ = false;                                                                 \
-		for (size_t i = 0; i < (p)->list.n; i++) {                                         \
+		auto_free size_t *order_ =                                                         \
+			(p)->list.n ? emit_order(x, &(p)->list.v->member, (p)->list.n, sizeof(*(p)->list.v)) : NULL; \
+		for (size_t at_ = 0; at_ < (p)->list.n; at_++) {                                   \
+			size_t i = order_ ? order_[at_] : at_;                                     \
 			if (!(when))                                                               \
 				continue;                                                          \
 			if (!any_) {                                                               \
@@ -564,9 +657,14 @@ void emit_tree(const struct node *tree, enum emit_format format, struct str *out
 /* Always there, also when no service is active. */
 static void emit_services(struct emitter *x, const struct project *p)
 {
+	auto_free size_t *order =
+		p->services.n ? emit_order(x, &p->services.v->name, p->services.n, sizeof(*p->services.v)) : NULL;
+
 	emit_key(x, "services");
 	emit_map(x);
-	for (size_t i = 0; i < p->services.n; i++) {
+	for (size_t at = 0; at < p->services.n; at++) {
+		size_t i = order ? order[at] : at;
+
 		if (p->services.v[i].disabled)
 			continue;
 		emit_key(x, p->services.v[i].name);
@@ -595,10 +693,8 @@ void emit_project(const struct project *p, enum emit_format format, bool escape,
 	SECTION(&x, p, secrets, "secrets", secret_fields, key, p->secrets.v[i].used);
 	SECTION(&x, p, configs, "configs", config_fields, key, p->configs.v[i].used);
 	SECTION(&x, p, models, "models", model_fields, key, p->models.v[i].used);
-	for (size_t i = 0; p->ext && i < p->ext->n; i++) {
-		emit_key(&x, p->ext->keys[i]->text);
-		emit_node(&x, p->ext->items[i]);
-	}
+	if (p->ext)
+		emit_members(&x, p->ext);
 	emit_end(&x);
 	str_addc(out, '\n');
 }

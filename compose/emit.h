@@ -49,3 +49,7 @@ void emit_double(struct emitter *x, double v, bool single /* float32 precision *
 void emit_bool(struct emitter *x, bool v);
 void emit_null(struct emitter *x);
 void emit_node(struct emitter *x, const struct node *n); /* keys sorted */
+void emit_members(struct emitter *x, const struct node *map); /* its keys, into the map that is open */
+/* The order in which N objects are written whose names (const char *) lie SIZE bytes apart: indexes, or NULL when they are in order.
+ * Caller frees. */
+size_t *emit_order(const struct emitter *x, const void *names, size_t n, size_t size);

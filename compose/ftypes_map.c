@@ -134,11 +134,15 @@ static int kvs_decode(struct fctx *c, const struct field *f, const struct node *
 static bool kvs_emit(const struct field *f, const void *member, struct emitter *out)
 {
 	const struct kvs *l = member;
+	auto_free size_t *order = NULL;
 
 	if (!l->n)
 		return false;
+	order = emit_order(out, l->v, l->n, sizeof(*l->v));
 	emit_map(out);
-	for (size_t i = 0; i < l->n; i++) {
+	for (size_t at = 0; at < l->n; at++) {
+		size_t i = order ? order[at] : at;
+
 		emit_key(out, l->v[i].key);
 		if (!l->v[i].value && f->type == &ft_env)
 			emit_null(out);
@@ -469,14 +473,16 @@ static int map_decode(struct fctx *c, const struct field *f, const struct node *
 static bool map_emit(const struct field *f, const void *member, struct emitter *out)
 {
 	const struct object_type *o = f->detail;
+	auto_free size_t *order = NULL;
 	struct strs raw;
 
 	memcpy(&raw, member, sizeof(raw));
 	if (!raw.n)
 		return false;
+	order = emit_order(out, (const char *)raw.v + o->name, raw.n, o->size);
 	emit_map(out);
-	for (size_t i = 0; i < raw.n; i++) {
-		const char *obj = (const char *)raw.v + i * o->size;
+	for (size_t at = 0; at < raw.n; at++) {
+		const char *obj = (const char *)raw.v + (order ? order[at] : at) * o->size;
 
 		emit_key(out, *(const char *const *)member_at(obj, (size_t)o->name));
 		if (o->null >= 0 && *(const bool *)member_at(obj, (size_t)o->null)) {
@@ -575,10 +581,7 @@ static bool ext_emit(const struct field *f, const void *member, struct emitter *
 	(void)f;
 	if (!n || out->format == EMIT_JSON) /* JSON has those of the top level only, as docker compose's */
 		return false;
-	for (size_t i = 0; i < n->n; i++) {
-		emit_key(out, n->keys[i]->text);
-		emit_node(out, n->items[i]);
-	}
+	emit_members(out, n);
 	return n->n > 0;
 }
 
