@@ -28,7 +28,7 @@ static const struct field build_fields[] = {
 	FIELD("dockerfile",          ft_string,   struct build, dockerfile,          NULL,               0),
 	FIELD("dockerfile_inline",   ft_string,   struct build, dockerfile_inline,   NULL,               0),
 	FIELD("entitlements",        ft_strings,  struct build, entitlements,        NULL,               0),
-	FIELD("args",                ft_env,      struct build, args,                NULL,               0),
+	FIELD("args",                ft_args,     struct build, args,                NULL,               0),
 	FIELD("provenance",          ft_text,     struct build, provenance,          NULL,               F_NEWER),
 	FIELD("sbom",                ft_text,     struct build, sbom,                NULL,               F_NEWER),
 	FIELD("ssh",                 ft_ssh,      struct build, ssh,                 NULL,               F_PATH | F_PATH_UNIX),

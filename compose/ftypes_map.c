@@ -17,6 +17,11 @@
 
 /* ---- names to texts ---- */
 
+static bool keeps_null(const struct field *f)
+{
+	return f->type == &ft_env || f->type == &ft_args;
+}
+
 static struct node *value_text(struct fctx *c, const struct node *v, bool keep_null)
 {
 	if (node_is_null(v))
@@ -50,7 +55,7 @@ static int pair_canon(struct fctx *c, const struct field *f, struct node *m, con
 	else if (env && c->env && map_has(c->env, s))
 		value = field_str_at(c, item, map_get(c->env, s));
 	else
-		value = env ? node_null(c->arena, item->pos) : field_str_at(c, item, "");
+		value = keeps_null(f) ? node_null(c->arena, item->pos) : field_str_at(c, item, "");
 	node_set_key(c->arena, m, key, value);
 	return 0;
 }
@@ -84,7 +89,7 @@ static int kvs_canon(struct fctx *c, const struct field *f, struct node **n, str
 		else if (!*v->keys[i]->text)
 			r = field_err(c, v->keys[i], e, "an empty key is not allowed");
 		else
-			node_set_key(c->arena, m, v->keys[i], value_text(c, item, f->type == &ft_env));
+			node_set_key(c->arena, m, v->keys[i], value_text(c, item, keeps_null(f)));
 		c->at = at.up;
 		TRY(r);
 	}
@@ -144,7 +149,7 @@ static bool kvs_emit(const struct field *f, const void *member, struct emitter *
 		size_t i = order ? order[at] : at;
 
 		emit_key(out, l->v[i].key);
-		if (!l->v[i].value && f->type == &ft_env)
+		if (!l->v[i].value && keeps_null(f))
 			emit_null(out);
 		else
 			emit_str(out, str0(l->v[i].value));
@@ -171,6 +176,7 @@ static int kvs_paths(struct fctx *c, const struct field *f, struct node **n, str
 #define KVS_TYPE(want) .name = want, .canon = kvs_canon, .merge = kvs_merge, .decode = kvs_decode, .emit = kvs_emit
 const struct ftype ft_kvs = { KVS_TYPE("mapping or list") };
 const struct ftype ft_env = { KVS_TYPE("mapping or list") };
+const struct ftype ft_args = { KVS_TYPE("mapping or list") };
 const struct ftype ft_options = { KVS_TYPE("mapping") };
 const struct ftype ft_contexts = { KVS_TYPE("mapping or list"), .paths = kvs_paths };
 const struct ftype ft_ssh = { KVS_TYPE("mapping or list"), .paths = kvs_paths };

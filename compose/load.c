@@ -160,7 +160,7 @@ static int build_project(struct loading *l, struct project **ret, struct err *e)
 
 	TRY(project_decode(&c, l->unit.tree, p, e));
 	if (o->no_normalize)
-		normalize_names(p);
+		normalize_values(p);
 	else
 		TRY(normalize_project(p, e));
 	TRY(settle_services(o, p, e));

@@ -104,6 +104,12 @@ static void file_values(const struct project *p, struct file_object *v, size_t n
 	}
 }
 
+void normalize_values(struct project *p)
+{
+	file_values(p, p->secrets.v, p->secrets.n);
+	file_values(p, p->configs.v, p->configs.n);
+}
+
 /* ---- names ---- */
 
 static const char *resource_name(const struct project *p, const char *key, const char *name, bool external)
@@ -113,7 +119,7 @@ static const char *resource_name(const struct project *p, const char *key, const
 	return external ? key : arena_printf(p->arena, "%s_%s", p->name, key);
 }
 
-void normalize_names(struct project *p)
+static void set_names(struct project *p)
 {
 #define NAMES(list)                                                                                \
 	for (size_t i = 0; i < p->list.n; i++)                                                     \
@@ -123,8 +129,6 @@ void normalize_names(struct project *p)
 	NAMES(secrets);
 	NAMES(configs);
 #undef NAMES
-	file_values(p, p->secrets.v, p->secrets.n);
-	file_values(p, p->configs.v, p->configs.n);
 }
 
 /* ---- the default network ---- */
@@ -257,7 +261,6 @@ static void normalize_service(struct project *p, struct service *s)
 			s->build->dockerfile = "Dockerfile";
 		resolve_bare(p, &s->build->args, true);
 	}
-	resolve_bare(p, &s->environment, false);
 	for (size_t i = 0; i < s->pre_start.n; i++)
 		if (!s->pre_start.v[i].image)
 			s->pre_start.v[i].image = s->image;
@@ -271,7 +274,8 @@ int normalize_project(struct project *p, struct err *e)
 		normalize_service(p, &p->services.v[i]);
 	if (uses_default(p))
 		add_default_network(p);
-	normalize_names(p);
+	set_names(p);
+	normalize_values(p);
 	return 0;
 }
 
@@ -361,6 +365,7 @@ static int service_env_files(struct project *p, struct service *s, struct err *e
 		TRY(dotenv_format_parse(str0(f->format), &src.format, e));
 		TRY(read_vars(p, s, &src, &vars, e));
 	}
+	resolve_bare(p, &s->environment, false);
 	fold(p, &vars, &s->environment);
 	for (size_t i = 0; i < s->label_file.n; i++) {
 		struct env_source src = { s->label_file.v[i], node_get(s->node, "label_file"), true, DOTENV, "label file" };

@@ -15,8 +15,8 @@ int normalize_tree(struct fctx *c, struct node *tree, struct err *e);
 /* After decode: default network, `dockerfile`, names of resources, bare variables of environment and build args, values of
  * environment-sourced secrets and configs, implied dependencies. */
 int normalize_project(struct project *p, struct err *e);
-/* The names of resources and the values of secrets and configs, nothing else: what is left of it with --no-normalize. */
-void normalize_names(struct project *p);
+/* The values of secrets and configs, nothing else: what is left of it with --no-normalize. */
+void normalize_values(struct project *p);
 /* After profiles: env_file and label_file of active services are read and folded in. */
 int normalize_env_files(struct project *p, struct err *e);
 /* After selection: marks the networks, volumes, secrets, configs, models that active services use. */
