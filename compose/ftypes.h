@@ -70,7 +70,8 @@ extern const struct ftype ft_option_lists; /* struct node *: map of lists of str
 
 /* ftypes_map.c */
 extern const struct ftype ft_kvs;      /* struct kvs; list of K=V or map; null is "" */
-extern const struct ftype ft_env;      /* struct kvs; null is NULL */
+extern const struct ftype ft_env;      /* struct kvs; null is NULL, a bare item of a list comes from the loading environment */
+extern const struct ftype ft_args;     /* struct kvs; null is NULL */
 extern const struct ftype ft_options;  /* struct kvs; maps only, numbers allowed (driver_opts) */
 extern const struct ftype ft_contexts; /* struct kvs; as ft_kvs, every item has a `=`, values are contexts */
 extern const struct ftype ft_ssh;      /* struct kvs; "default" or "id=path" */
