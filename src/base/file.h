@@ -23,5 +23,10 @@ int file_remove_tree_path(const char *path, struct err *e);
 /* Copies NAME of FROM to TO as it is: type, mode, owner, times, xattrs, hard links kept, sparse; reflink where possible.
  * A folder TO may exist already and is filled; nothing in it may be in the way. On failure what was copied stays. */
 int file_copy_tree(int fromdir, const char *from, int todir, const char *to, struct err *e);
+/* The same into a tree that has some of the folders already: they are filled and get the attributes of NAME's. SKIP (NULL: none) tells what is
+ * left out. Anything else that is there already is an error. */
+struct stat;
+typedef bool file_skip_fn(const char *name, const struct stat *st);
+int file_merge_tree(int fromdir, const char *from, int todir, const char *to, file_skip_fn *skip, struct err *e);
 /* flock(2). WAIT false: returns 1 when somebody else holds it. Returns 0 and *ret_fd. The holder's pid is written into the file. */
 int file_lock(const char *path, bool shared, bool wait, int *ret_fd, struct err *e);

@@ -44,6 +44,8 @@ struct copy {
 	int todir;        /* where the copy was asked for, and its name there */
 	const char *name;
 	struct map links; /* "DEV:INO" of the source -> path of its first copy */
+	bool merge;       /* folders that are there already are filled */
+	file_skip_fn *skip;
 	struct err *e;
 };
 struct entry {
@@ -323,6 +325,8 @@ static int copy_entry(struct copy *c, struct entry *n)
 		return fail_at(c, errno, n->path, "open");
 	if (fstat(n->fd, &n->st) < 0)
 		r = fail_at(c, errno, n->path, "read");
+	else if (c->skip && c->skip(n->from, &n->st))
+		r = 0;
 	else if (S_ISDIR(n->st.st_mode))
 		r = enter(c, n);
 	else if ((r = copy_link(c, n)) == 0)
@@ -385,14 +389,14 @@ static int step(struct copy *c)
 	name = f->names.v[--f->names.n];
 	f->names.v[f->names.n] = NULL;
 	path = *f->path ? path_join(f->path, name) : xstrdup(name);
-	n = (struct entry){ .from = name, .to = name, .path = path };
+	n = (struct entry){ .from = name, .to = name, .path = path, .may_exist = c->merge };
 	return copy_entry(c, &n);
 }
 
-int file_copy_tree(int fromdir, const char *from, int todir, const char *to, struct err *e)
+static int copy_tree(int fromdir, const char *from, int todir, const char *to, bool merge, file_skip_fn *skip, struct err *e)
 {
 	AUTO_ERR(first);
-	struct copy c = { .todir = todir, .name = to, .links = MAP_INIT(free), .e = &first };
+	struct copy c = { .todir = todir, .name = to, .links = MAP_INIT(free), .merge = merge, .skip = skip, .e = &first };
 	struct entry n = { .from = from, .to = to, .path = "", .may_exist = true };
 	int r = 0;
 
@@ -416,4 +420,14 @@ int file_copy_tree(int fromdir, const char *from, int todir, const char *to, str
 		return 0;
 	err_move(e, &first);
 	return err_wrap(e, "copy '%s' to '%s'", from, to);
+}
+
+int file_copy_tree(int fromdir, const char *from, int todir, const char *to, struct err *e)
+{
+	return copy_tree(fromdir, from, todir, to, false, NULL, e);
+}
+
+int file_merge_tree(int fromdir, const char *from, int todir, const char *to, file_skip_fn *skip, struct err *e)
+{
+	return copy_tree(fromdir, from, todir, to, true, skip, e);
 }
