@@ -1,1 +1,14 @@
-# files of engine/image
+# engine/image: libimage is the store (linked by gantry and the monitor), libimageio what meets archives (gantry-image only).
+noinst_LIBRARIES += libimage.a libimageio.a
+libimage_a_SOURCES = \
+	engine/image/change.c engine/image/change.h engine/image/config.c engine/image/driver.c \
+	engine/image/load.c engine/image/load.h engine/image/manifest.c engine/image/manifest.h \
+	engine/image/platform.c engine/image/platform.h engine/image/ref.c engine/image/ref.h \
+	engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/wire.c engine/image/wire.h
+libimageio_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+libimageio_a_SOURCES = \
+	engine/image/archive.c engine/image/archive.h engine/image/bytes.c engine/image/bytes.h \
+	engine/image/digest.c engine/image/digest.h engine/image/inflate.c engine/image/jail.c engine/image/jail.h \
+	engine/image/job.c engine/image/job.h engine/image/layer.c engine/image/layer.h \
+	engine/image/pack.c engine/image/pack.h engine/image/tar.c engine/image/tar.h
+IMAGEIO_LIBS = $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)

@@ -10,12 +10,16 @@
 #include "base/auto.h"
 #include "base/strv.h"
 #include "state/image_store.h"
+#include <stdbool.h>
 
 struct cJSON;
 struct db;
 struct dirs;
 struct err;
 struct proc_spawn;
+
+/* How a layer's folder says that something of a lower layer is gone (see layer.h): the storage driver's choice. */
+enum whiteout_form { WHITEOUT_DEVICE /* overlay */, WHITEOUT_FILE /* copy */ };
 
 /* What a container takes from an image: docker image config, decoded. */
 struct image_config {
@@ -28,11 +32,25 @@ void image_config_done(struct image_config *c);
 int image_config_parse(const char *config_json, struct image_config *ret, struct err *e);
 /* REF as the user writes it: name[:tag][@digest], an id or unique id prefix. 1: not present. */
 int image_resolve(struct db *db, const char *ref, struct image_row *ret, struct err *e);
+/* As image_resolve; that there is none is -ENOENT, with a hint. */
+int image_need(struct db *db, const char *ref, struct image_row *ret, struct err *e);
+/* Canonical names of the image ID, sorted. */
+int image_names_of(struct db *db, const char *id, struct strv *ret, struct err *e);
 /* Folder of an unpacked layer. Caller frees. */
 char *layer_path(const struct dirs *d, const char *chain_id);
+/* All of LAYERS (lowest first) copied into the empty folder DIRFD, whiteouts applied: the root of a container under the copy driver. */
+int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, struct err *e);
+/* Its root hides everything below (.wh..wh..opq in the root), which overlayfs itself does not do. */
+bool layer_is_opaque(const struct dirs *d, const char *chain_id);
 /* Removes a name, or (id) all names and the image; layers that nobody uses go. -EBUSY naming the containers that use it unless FORCE. Reports what
  * was untagged/deleted as lines in REPORT ("Untagged: x", "Deleted: sha256:…"). */
 int image_remove(struct db *db, const char *ref, bool force, struct strv *report, struct err *e);
+/* Deletes what nobody needs: layers of no image, folders of killed loads. Skips layers while something is loaded. REPORT may be NULL. */
+int image_collect(struct db *db, struct strv *report, struct err *e);
 int image_tag(struct db *db, const char *source, const char *target, struct err *e);
 /* Which storage driver serves root: "overlay" or "copy", and why another was not taken. Probed once a root and kernel (cached in root/driver). */
 int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, struct err *e);
+/* An event of the image ID, in the transaction that is open; NAME may be NULL. */
+int image_event(struct db *db, const char *action, const char *id, const char *name, struct err *e);
+/* Who loads holds it shared (and waits for it), who removes layers holds it alone: 1 when that cannot be now. */
+int image_layers_lock(const struct dirs *d, bool to_remove, int *ret_fd, struct err *e);

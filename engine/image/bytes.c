@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/image/bytes.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "engine/image/digest.h"
+
+static ssize_t file_next(struct bytes *b, const unsigned char **ret, struct err *e)
+{
+	struct file_bytes *f = CONTAINER_OF(b, struct file_bytes, b);
+	ssize_t n;
+
+	do
+		n = f->offset < 0 ? read(f->fd, f->buf, BLOCK) : pread(f->fd, f->buf, BLOCK, f->offset);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, "read '%s'", f->what);
+	if (f->offset >= 0)
+		f->offset += n;
+	*ret = f->buf;
+	return n;
+}
+
+static int64_t file_skip(struct bytes *b, int64_t n)
+{
+	struct file_bytes *f = CONTAINER_OF(b, struct file_bytes, b);
+
+	if (f->offset < 0 || n < 0 || f->offset > INT64_MAX - n)
+		return 0;
+	f->offset += n;
+	return n;
+}
+
+void file_bytes_init(struct file_bytes *f, int fd, int64_t offset, const char *what)
+{
+	*f = (struct file_bytes){ { file_next, file_skip }, fd, offset, what, xmalloc(BLOCK) };
+}
+
+void file_bytes_done(struct file_bytes *f)
+{
+	free(f->buf);
+	f->buf = NULL;
+}
+
+static ssize_t digest_next(struct bytes *b, const unsigned char **ret, struct err *e)
+{
+	struct digest_bytes *d = CONTAINER_OF(b, struct digest_bytes, b);
+	ssize_t n = d->in->next(d->in, ret, e);
+
+	if (n <= 0)
+		return n;
+	d->total += (uint64_t)n;
+	if (d->max && d->total > d->max)
+		return err_set(e, EFBIG, "larger than %llu bytes", (unsigned long long)d->max);
+	if (d->digest)
+		digest_add(d->digest, *ret, (size_t)n);
+	return n;
+}
+
+void digest_bytes_init(struct digest_bytes *d, struct bytes *in, struct digest *digest, uint64_t max)
+{
+	*d = (struct digest_bytes){ .b.next = digest_next, .in = in, .digest = digest, .max = max };
+}
+
+int bytes_copy(struct bytes *in, int fd, uint64_t *total, struct err *e)
+{
+	for (;;) {
+		const unsigned char *p;
+		ssize_t n = in->next(in, &p, e);
+
+		if (n <= 0)
+			return (int)n;
+		TRY(fd_write_all(fd, p, (size_t)n, e));
+		if (total)
+			*total += (uint64_t)n;
+	}
+}
+
+int bytes_drain(struct bytes *in, struct err *e)
+{
+	for (;;) {
+		const unsigned char *p;
+		ssize_t n = in->next(in, &p, e);
+
+		if (n <= 0)
+			return (int)n;
+	}
+}

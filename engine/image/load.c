@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/image/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/digest.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/image/change.h"
+#include "engine/image/manifest.h"
+#include "engine/image/ref.h"
+#include "engine/image/store.h"
+#include "engine/image/wire.h"
+#include "state/db.h"
+
+enum { ENTRIES_DEFAULT = 4 << 20, TMP_NAME = 16, JOBS_MOST = 4, TRIES = 16 };
+
+/* A layer that is to get a row. */
+struct new_layer {
+	char chain[DIGEST_TEXT], diff[DIGEST_TEXT];
+	char *parent;       /* ChainID, NULL */
+	char *dir;          /* in tmp, NULL until it is unpacked */
+	int64_t size;
+};
+struct load {
+	struct db *db;
+	const struct dirs *dirs;
+	const char *driver;
+	int layers_lock, tmp, sock;
+	char *tmp_path, tmp_name[TMP_NAME + 1];
+	pid_t pid;
+	struct map layers;  /* ChainID -> struct new_layer, parents first */
+	struct strv *report;
+};
+
+static void new_layer_free(void *p)
+{
+	struct new_layer *l = p;
+
+	free(l->parent);
+	free(l->dir);
+	free(l);
+}
+
+/* ---- the temporary folder and the program -------------------------------------------------------------------------------------------------------- */
+
+/* A folder that is ours as long as somebody holds its lock: we, or gantry-image. */
+static int tmp_make(struct load *l, struct err *e)
+{
+	struct stat st;
+
+	for (int i = 0; i < TRIES; i++) {
+		id_hex(l->tmp_name, TMP_NAME);
+		l->tmp_path = dirs_root(l->dirs, "images/tmp/%s", l->tmp_name);
+		if (mkdir(l->tmp_path, 0700) < 0)
+			return err_sys(e, "make '%s'", l->tmp_path);
+		l->tmp = open(l->tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		/* A collector may have come between; then it is gone, or will be. */
+		if (l->tmp >= 0 && flock(l->tmp, LOCK_EX | LOCK_NB) == 0 && fstat(l->tmp, &st) == 0 && st.st_nlink > 0)
+			return 0;
+		if (l->tmp >= 0)
+			close(TAKE_FD(l->tmp));
+		free(TAKE(l->tmp_path));
+	}
+	return err_set(e, EAGAIN, "no temporary folder can be kept");
+}
+
+static int start_program(struct load *l, int input, struct err *e)
+{
+	auto_free char *path = NULL;
+	char sock[16], tmp[16], in[16];
+	int pair[2], r;
+
+	TRY(dirs_program("gantry-image", &path, e));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	snprintf(sock, sizeof(sock), "%d", pair[1]);
+	snprintf(tmp, sizeof(tmp), "%d", l->tmp);
+	snprintf(in, sizeof(in), "%d", input);
+
+	char *const argv[] = { (char *)"gantry-image", sock, tmp, in, NULL };
+	const int fds[] = { pair[1], l->tmp, input, -1 };
+	const struct proc_spawn spawn = { .path = path, .argv = argv, .fds = fds };
+	int pidfd = -1;
+
+	r = proc_spawn(&spawn, &l->pid, &pidfd, e);
+	close(pair[1]);
+	if (pidfd >= 0)
+		close(pidfd);
+	if (r < 0) {
+		close(pair[0]);
+		return err_wrap(e, "start gantry-image");
+	}
+	l->sock = pair[0];
+	return 0;
+}
+
+static uint64_t layer_max(const struct image_source *src)
+{
+	const char *text = getenv("GANTRY_MAX_LAYER");
+	int64_t bytes;
+	AUTO_ERR(ignored);
+
+	if (src->max_bytes)
+		return src->max_bytes;
+	return text && num_bytes(text, &bytes, &ignored) >= 0 && bytes > 0 ? (uint64_t)bytes : LAYER_MAX_DEFAULT;
+}
+
+static int send_request(struct load *l, const char *op, const struct image_source *src, bool is_dir, struct err *e)
+{
+	AUTO(json_free) struct cJSON *request = json_object();
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	json_add_str(request, "op", op);
+	json_add_bool(request, "is_dir", is_dir);
+	json_add_str(request, "what", src->what);
+	json_add_int(request, "form", streq(l->driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE);
+	json_add_int(request, "max_bytes", (int64_t)MIN(layer_max(src), (uint64_t)INT64_MAX));
+	json_add_int(request, "max_entries", ENTRIES_DEFAULT);
+	json_add_int(request, "jobs", MAX(1, MIN(cpus, JOBS_MOST)));
+	return wire_send(l->sock, request, e);
+}
+
+static int load_start(struct load *l, const char *op, const struct image_source *src, struct err *e)
+{
+	auto_free char *why = NULL;
+	struct stat st;
+
+	if (fstat(src->fd, &st) < 0)
+		return err_sys(e, "'%s'", src->what);
+	TRY(image_collect(l->db, NULL, e));
+	TRY(image_driver(l->dirs, &l->driver, &why, e));
+	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
+	TRY(tmp_make(l, e));
+	TRY(start_program(l, src->fd, e));
+	return send_request(l, op, src, S_ISDIR(st.st_mode), e);
+}
+
+static void load_done(struct load *l)
+{
+	AUTO_ERR(ignored);
+	int status;
+
+	if (l->sock >= 0)
+		close(l->sock); /* it ends, if it has not yet */
+	if (l->pid > 0) {
+		kill(l->pid, SIGKILL);
+		(void)proc_wait(l->pid, &status, &ignored);
+	}
+	if (l->tmp_path) {
+		AUTO_ERR(left);
+
+		if (file_remove_tree_path(l->tmp_path, &left) < 0)
+			log_debug("%s", err_text(&left));
+	}
+	if (l->tmp >= 0)
+		close(l->tmp);
+	if (l->layers_lock >= 0)
+		close(l->layers_lock);
+	free(l->tmp_path);
+	map_done(&l->layers);
+}
+
+/* ---- what is in it, and what of it is missing ---------------------------------------------------------------------------------------------------- */
+
+static bool layer_is_there(struct load *l, const char *chain)
+{
+	AUTO_DONE(layer_row_done) struct layer_row row = { 0 };
+	auto_free char *path = layer_path(l->dirs, chain);
+	AUTO_ERR(ignored);
+
+	return layer_get(l->db, chain, &row, &ignored) == 0 && streq(row.driver, l->driver) && file_exists(path);
+}
+
+static struct new_layer *layer_new(struct load *l, const char *chain, const char *diff, const char *parent)
+{
+	struct new_layer *n = xcalloc(1, sizeof(*n));
+
+	snprintf(n->chain, sizeof(n->chain), "%s", chain);
+	snprintf(n->diff, sizeof(n->diff), "%s", diff);
+	n->parent = xstrdup0(parent);
+	map_set(&l->layers, chain, n);
+	return n;
+}
+
+static int image_wants(struct load *l, const struct cJSON *image, int64_t number, struct cJSON *want, struct err *e)
+{
+	const char *config = str0(json_str(image, "config"));
+	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	AUTO_STRV(chain);
+
+	TRY(config_info_parse(config, strlen(config), &info, e));
+	if (info.diff_ids.n != json_count(json_get(image, "layers")))
+		return err_set(e, EPROTO, "its layers are not those of its config");
+	chain_ids(&info.diff_ids, &chain);
+	for (size_t i = 0; i < chain.n; i++) {
+		struct cJSON *pair;
+
+		if (map_has(&l->layers, chain.v[i]) || layer_is_there(l, chain.v[i]))
+			continue;
+		layer_new(l, chain.v[i], info.diff_ids.v[i], i ? chain.v[i - 1] : NULL);
+		pair = json_add_array(want, NULL);
+		json_add_int(pair, NULL, number);
+		json_add_int(pair, NULL, (int64_t)i);
+	}
+	return 0;
+}
+
+static int send_wants(struct load *l, const struct cJSON *plan, struct err *e)
+{
+	AUTO(json_free) struct cJSON *answer = json_object();
+	struct cJSON *want = json_add_array(answer, "want");
+	int64_t number = 0;
+
+	for (const struct cJSON *c = json_first(json_get(plan, "images")); c; c = json_next(c))
+		TRY(image_wants(l, c, number++, want, e));
+	return wire_send(l->sock, answer, e);
+}
+
+/* A layer is unpacked: the ChainID comes from its place in the plan, never from the message. */
+static int layer_arrived(struct load *l, const struct cJSON *plan, const struct cJSON *message, struct err *e)
+{
+	const struct cJSON *c = json_first(json_get(message, "layer")), *image = json_first(json_get(plan, "images"));
+	int64_t number = 0, at = 0;
+	const char *dir = json_str(message, "dir"), *config;
+	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	struct new_layer *n;
+	AUTO_STRV(chain);
+
+	json_value_int(c, &number);
+	json_value_int(json_next(c), &at);
+	while (image && number-- > 0)
+		image = json_next(image);
+	config = str0(json_str(image, "config"));
+	TRY(config_info_parse(config, strlen(config), &info, e));
+	chain_ids(&info.diff_ids, &chain);
+	n = at >= 0 && (size_t)at < chain.n ? map_get(&l->layers, chain.v[at]) : NULL;
+	if (!n || n->dir || !dir || strchr(dir, '/') || *dir == '.' || !streq(str0(json_str(message, "diff")), n->diff))
+		return err_set(e, EPROTO, "a layer came that was not asked for");
+	n->dir = xstrdup(dir);
+	n->size = json_int(message, "size", 0);
+	if (json_int(message, "left_out", 0))
+		log_warning("layer %.19s: %lld attributes that only overlayfs itself may set were left out", n->chain,
+			(long long)json_int(message, "left_out", 0));
+	return 0;
+}
+
+static int receive_layers(struct load *l, const struct cJSON *plan, struct err *e)
+{
+	for (;;) {
+		AUTO(json_free) struct cJSON *message = NULL;
+
+		TRY(wire_recv(l->sock, &message, e));
+		if (json_bool(message, "done", false))
+			return 0;
+		TRY(layer_arrived(l, plan, message, e));
+	}
+}
+
+/* ---- into the store ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* The folder to its place. What is there without a row, or in another driver's form, goes to the trash. */
+static int layer_place(struct load *l, struct new_layer *n, struct err *e)
+{
+	auto_free char *to = layer_path(l->dirs, n->chain);
+	char random[17];
+
+	FP("image.layer.rename", e);
+	if (renameat(l->tmp, n->dir, AT_FDCWD, to) == 0)
+		return 0;
+	if (errno != EEXIST && errno != ENOTEMPTY)
+		return err_sys(e, "move layer %.19s to '%s'", n->chain, to);
+	id_hex(random, 16);
+
+	auto_free char *trash = dirs_root(l->dirs, "trash/layer-%.16s-%s", digest_hex_part(n->chain), random);
+
+	if (rename(to, trash) < 0 && errno != ENOENT)
+		return err_sys(e, "move '%s' away", to);
+	if (renameat(l->tmp, n->dir, AT_FDCWD, to) < 0)
+		return err_sys(e, "move layer %.19s to '%s'", n->chain, to);
+	return 0;
+}
+
+/* Durable before any row says so: the data, then the names. */
+static int layers_place(struct load *l, struct err *e)
+{
+	auto_free char *path = dirs_root(l->dirs, "images/layers");
+	auto_close int fd = -1;
+
+	if (l->layers.n == 0)
+		return 0;
+	if (syncfs(l->tmp) < 0)
+		return err_sys(e, "write the layers to disk");
+	FP("image.layer.synced", e);
+	for (size_t i = 0; i < l->layers.n; i++) {
+		struct new_layer *n = l->layers.v[i].value;
+
+		if (!n->dir)
+			return err_set(e, EPROTO, "layer %.19s did not come", n->chain);
+		/* Another load was faster: its tree is as good. */
+		if (!layer_is_there(l, n->chain))
+			TRY(layer_place(l, n, e));
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return err_sys(e, "write '%s' to disk", path);
+	return 0;
+}
+
+static int layers_insert(struct load *l, struct err *e)
+{
+	for (size_t i = 0; i < l->layers.n; i++) {
+		const struct new_layer *n = l->layers.v[i].value;
+		const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
+			.driver = (char *)l->driver };
+
+		TRY(layer_insert(l->db, &row, e));
+	}
+	return 0;
+}
+
+static int total_size(struct db *db, const struct strv *chain, int64_t *ret, struct err *e)
+{
+	*ret = 0;
+	for (size_t i = 0; i < chain->n; i++) {
+		AUTO_DONE(layer_row_done) struct layer_row row = { 0 };
+		int r = layer_get(db, chain->v[i], &row, e);
+
+		if (r > 0)
+			return err_set(e, ENOENT, "layer %.19s was removed meanwhile", chain->v[i]);
+		if (r < 0)
+			return r;
+		*ret += row.size;
+	}
+	return 0;
+}
+
+static int name_image(struct load *l, const char *full, const char *id, struct err *e)
+{
+	auto_free char *before = NULL;
+
+	TRY(image_name_get(l->db, full, &before, e));
+	if (before && !streq(before, id) && l->report)
+		strv_addf(l->report, "The image %s already exists, renaming the old one with ID %s to empty string", ref_familiar(full), before);
+	return image_name_set(l->db, full, id, e);
+}
+
+/* Layers that one with an opaque root hides do not belong to the image's root: overlayfs would show them. */
+static void drop_hidden(struct load *l, struct strv *chain)
+{
+	size_t first = chain->n;
+
+	while (first > 0 && !layer_is_opaque(l->dirs, chain->v[first - 1]))
+		first--;
+	for (; first > 1; first--)
+		strv_remove(chain, 0);
+}
+
+/* CONFIG's row and names. ID is that of its very bytes. */
+static int insert_image(struct load *l, const char *config, const char *manifest, const struct strv *names, const char *event, char id[DIGEST_TEXT],
+	struct err *e)
+{
+	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	AUTO_DONE(strv_done) struct strv chain = STRV_INIT;
+
+	TRY(config_info_parse(config, strlen(config), &info, e));
+	chain_ids(&info.diff_ids, &chain);
+	digest_text(config, strlen(config), id);
+
+	struct image_row row = { .id = id, .config = (char *)config, .manifest = (char *)manifest, .os = info.platform.os,
+		.architecture = info.platform.arch, .variant = *info.platform.variant ? info.platform.variant : NULL, .created_ns = info.created_ns,
+		.layers = chain };
+
+	TRY(total_size(l->db, &chain, &row.size, e));
+	drop_hidden(l, &row.layers);
+	chain = row.layers;
+	TRY(image_insert(l->db, &row, e));
+	for (size_t i = 0; i < names->n; i++)
+		TRY(name_image(l, names->v[i], id, e));
+	return image_event(l->db, event, id, names->n ? names->v[0] : NULL, e);
+}
+
+static int load_rows(struct load *l, const struct cJSON *plan, struct err *e)
+{
+	TRY(layers_insert(l, e));
+	for (const struct cJSON *c = json_first(json_get(plan, "images")); c; c = json_next(c)) {
+		char id[DIGEST_TEXT];
+		AUTO_STRV(names);
+
+		json_strv(c, "tags", &names);
+		TRY(insert_image(l, str0(json_str(c, "config")), json_str(c, "manifest"), &names, "load", id, e));
+		for (size_t i = 0; i < names.n; i++)
+			strv_addf(l->report, "Loaded image: %s", ref_familiar(names.v[i]));
+		if (names.n == 0)
+			strv_addf(l->report, "Loaded image ID: %s", id);
+	}
+	FP("image.rows", e);
+	return 0;
+}
+
+static int finish(struct load *l, int r, struct err *e)
+{
+	if (r >= 0)
+		r = db_commit(l->db, e);
+	if (r < 0) {
+		db_rollback(l->db);
+		return r;
+	}
+	return db_sync(l->db, e);
+}
+
+/* Two loads of the same layer place it one after the other. */
+static int commit_lock(struct load *l, int *ret_fd, struct err *e)
+{
+	auto_free char *path = dirs_root(l->dirs, "images/commit.lock");
+
+	return file_lock(path, false, true, ret_fd, e);
+}
+
+int image_load(struct db *db, const struct image_source *src, struct strv *report, struct err *e)
+{
+	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
+		.layers = MAP_INIT(new_layer_free), .report = report };
+	AUTO(json_free) struct cJSON *plan = NULL;
+	auto_close int lock = -1;
+
+	TRY(load_start(&l, "load", src, e));
+	TRY(wire_recv(l.sock, &plan, e));
+	TRY(send_wants(&l, plan, e));
+	TRY(receive_layers(&l, plan, e));
+	TRY(commit_lock(&l, &lock, e));
+	TRY(layers_place(&l, e));
+	TRY(db_begin(db, e));
+	return finish(&l, load_rows(&l, plan, e), e);
+}
+
+/* ---- import -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int import_config(const struct image_source *src, const struct image_import *how, const char *diff, char **ret, struct err *e)
+{
+	AUTO(json_free) struct cJSON *j = json_object();
+	struct platform p;
+	struct cJSON *rootfs, *history;
+	char now[TIME_TEXT];
+	auto_free char *comment = how->message ? xstrdup(how->message) : xasprintf("Imported from %s", src->what);
+
+	platform_host(&p);
+	if (how->platform)
+		TRY(platform_parse(how->platform, &p, e));
+	time_rfc3339(time_now_ns(), now);
+	json_add_str(j, "architecture", p.arch);
+	if (*p.variant)
+		json_add_str(j, "variant", p.variant);
+	json_add_str(j, "os", p.os);
+	json_add_str(j, "created", now);
+	json_add_str(j, "comment", comment);
+	json_add_object(j, "config");
+	if (how->changes)
+		TRY(image_changes(json_get(j, "config"), how->changes, e));
+	rootfs = json_add_object(j, "rootfs");
+	json_add_str(rootfs, "type", "layers");
+	json_add_str(json_add_array(rootfs, "diff_ids"), NULL, diff);
+	history = json_add_object(json_add_array(j, "history"), NULL);
+	json_add_str(history, "created", now);
+	json_add_str(history, "comment", comment);
+	*ret = json_text(j, false);
+	return 0;
+}
+
+static int import_receive(struct load *l, char diff[DIGEST_TEXT], struct err *e)
+{
+	AUTO(json_free) struct cJSON *message = NULL, *done = NULL;
+	struct new_layer *n;
+	const char *dir, *said;
+
+	TRY(wire_recv(l->sock, &message, e));
+	TRY(wire_recv(l->sock, &done, e));
+	dir = json_str(message, "dir");
+	said = json_str(message, "diff");
+	if (!dir || strchr(dir, '/') || *dir == '.' || !said || !digest_is_valid(said) || strlen(said) >= DIGEST_TEXT)
+		return err_set(e, EPROTO, "gantry-image does not say what it unpacked");
+	snprintf(diff, DIGEST_TEXT, "%s", said);
+	if (layer_is_there(l, diff))
+		return 0;
+	n = layer_new(l, diff, diff, NULL);
+	n->dir = xstrdup(dir);
+	n->size = json_int(message, "size", 0);
+	return 0;
+}
+
+int image_import(struct db *db, const struct image_source *src, const struct image_import *how, char **ret_id, struct err *e)
+{
+	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
+		.layers = MAP_INIT(new_layer_free) };
+	auto_free char *config = NULL;
+	auto_close int lock = -1;
+	char diff[DIGEST_TEXT], id[DIGEST_TEXT];
+	AUTO_STRV(names);
+
+	if (how->ref) {
+		AUTO_DONE(ref_done) struct ref ref = { 0 };
+
+		TRY(ref_parse_tagged(how->ref, &ref, e));
+		strv_add_take(&names, ref_text(&ref));
+	}
+	/* Mistakes in the changes come out before the work. */
+	TRY(import_config(src, how, "sha256:", &config, e));
+	free(TAKE(config));
+	TRY(load_start(&l, "import", src, e));
+	TRY(import_receive(&l, diff, e));
+	TRY(import_config(src, how, diff, &config, e));
+	TRY(commit_lock(&l, &lock, e));
+	TRY(layers_place(&l, e));
+	TRY(db_begin(db, e));
+
+	int r = layers_insert(&l, e);
+
+	if (r >= 0)
+		r = insert_image(&l, config, NULL, &names, "import", id, e);
+	TRY(finish(&l, r, e));
+	*ret_id = xstrdup(id);
+	return 0;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The copy driver: a container's root is a copy of all layers, lowest first, whiteouts applied. Works on any file system; where it has reflinks the
+ * data is shared (file_copy_tree).
+ */
+#include "engine/image/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/str.h"
+
+#define WH ".wh."
+#define WH_OPAQUE ".wh..wh..opq"
+
+enum { DEPTH_MAX = 1000 };
+
+static int list(int dirfd, struct strv *ret, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir) {
+		int r = err_sys(e, "read a folder");
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while ((d = readdir(dir)))
+		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
+			strv_add(ret, d->d_name);
+	closedir(dir);
+	return 0;
+}
+
+static bool is_opaque(int dirfd)
+{
+	char value[2];
+
+	return faccessat(dirfd, WH_OPAQUE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || fgetxattr(dirfd, "trusted.overlay.opaque", value, sizeof(value)) == 1;
+}
+
+bool layer_is_opaque(const struct dirs *d, const char *chain_id)
+{
+	auto_free char *path = layer_path(d, chain_id);
+	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && is_opaque(fd);
+}
+
+/* The name that an entry of a layer takes away, in either form; NULL: none. */
+static const char *whiteout_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (str_starts(name, WH))
+		return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) ? name + strlen(WH) : NULL;
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0 ? name : NULL;
+}
+
+/* What the layer FROM deletes from TO, which has the layers below already: all of it before anything is added. */
+static int apply_whiteouts(int from, int to, int depth, struct err *e)
+{
+	AUTO_STRV(names);
+
+	if (depth > DEPTH_MAX)
+		return err_set(e, ELOOP, "nested deeper than %d folders", DEPTH_MAX);
+	TRY(list(from, &names, e));
+	for (size_t i = 0; i < names.n; i++) {
+		const char *name = names.v[i], *gone = whiteout_of(from, name);
+		struct stat st, below;
+
+		if (gone) {
+			if (*gone && !streq(name, WH_OPAQUE))
+				TRY(file_remove_tree(to, gone, e));
+			continue;
+		}
+		if (fstatat(to, name, &below, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_sys(e, "stat '%s'", name);
+		auto_close int sub = S_ISDIR(st.st_mode) ? openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+		/* Only folders merge. */
+		if (!S_ISDIR(st.st_mode) || !S_ISDIR(below.st_mode) || (sub >= 0 && is_opaque(sub))) {
+			TRY(file_remove_tree(to, name, e));
+			continue;
+		}
+		auto_close int sub_to = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (sub < 0 || sub_to < 0)
+			return err_sys(e, "open '%s'", name);
+		TRY(apply_whiteouts(sub, sub_to, depth + 1, e));
+	}
+	return 0;
+}
+
+static bool is_marker(const char *name, const struct stat *st)
+{
+	return (S_ISREG(st->st_mode) && str_starts(name, WH)) || (S_ISCHR(st->st_mode) && st->st_rdev == 0);
+}
+
+int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, struct err *e)
+{
+	for (size_t i = 0; i < layers->n; i++) {
+		auto_free char *path = layer_path(d, layers->v[i]);
+		auto_close int from = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (from < 0)
+			return err_sys(e, "layer %.19s: open '%s'", layers->v[i], path);
+		if ((i && apply_whiteouts(from, dirfd, 0, e) < 0) || file_merge_tree(from, ".", dirfd, ".", is_marker, e) < 0)
+			return err_wrap(e, "layer %.19s", layers->v[i]);
+	}
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * gantry-image SOCKET TMP INPUT: unpacks images, started by gantry with three descriptors. What it does is in engine/image/job.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "engine/image/job.h"
+
+int main(int argc, char **argv)
+{
+	AUTO_ERR(e);
+	int64_t fds[3];
+
+	log_setup("gantry-image", 2, false);
+	/* It works for the gantry that started it and ends with it. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (argc != 4) {
+		err_set(&e, EINVAL, "this program is started by gantry");
+		log_err(&e);
+		return 2;
+	}
+	for (int i = 0; i < 3; i++)
+		if (num_int(argv[i + 1], 0, 1 << 20, &fds[i], &e) < 0) {
+			log_err(&e);
+			return 2;
+		}
+	return image_boss((int)fds[0], (int)fds[1], (int)fds[2], &e) < 0;
+}
