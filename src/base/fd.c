@@ -188,16 +188,16 @@ static int address(const char *path, const char *name, struct sockaddr_un *a, in
 	return 0;
 }
 
-static int socket_new(struct err *e)
+static int socket_new(int flags, struct err *e)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 
 	return fd < 0 ? err_sys(e, "make a socket") : fd;
 }
 
-int fd_connect(const char *path, struct err *e)
+static int connect_to(const char *path, int flags, struct err *e)
 {
-	auto_close int dir = -1, fd = socket_new(e);
+	auto_close int dir = -1, fd = socket_new(flags, e);
 	struct sockaddr_un a;
 
 	if (fd < 0)
@@ -209,22 +209,34 @@ int fd_connect(const char *path, struct err *e)
 	return TAKE_FD(fd);
 }
 
+int fd_connect(const char *path, struct err *e)
+{
+	return connect_to(path, 0, e);
+}
+
+/* Somebody listens at PATH. One whose queue is full (-EAGAIN) does too. */
+static bool answered(const char *path)
+{
+	AUTO_ERR(scratch);
+	auto_close int fd = connect_to(path, SOCK_NONBLOCK, &scratch);
+
+	return fd >= 0 || fd == -EAGAIN;
+}
+
 /*
  * Made under another name and renamed once it listens, so that whoever finds PATH is answered. The file gets the mode that
  * the socket has at bind (unix(7)).
  */
 int fd_listen(const char *path, struct err *e)
 {
-	auto_close int dir = -1, there = -1, fd = -1;
+	auto_close int dir = -1, fd = -1;
 	auto_free char *parent = path_parent(path), *temp = NULL;
-	AUTO_ERR(scratch);
 	struct sockaddr_un a;
 	char name[16] = ".s";
 
-	there = fd_connect(path, &scratch);
-	if (there >= 0)
+	if (answered(path))
 		return err_code(e, EADDRINUSE, "listen on '%s'", path);
-	fd = socket_new(e);
+	fd = socket_new(SOCK_NONBLOCK, e);
 	if (fd < 0)
 		return fd;
 	id_hex(name + 2, 8);
@@ -238,6 +250,5 @@ int fd_listen(const char *path, struct err *e)
 		(void)unlink(temp);
 		return r;
 	}
-	TRY(fd_nonblock(fd, true, e));
 	return TAKE_FD(fd);
 }

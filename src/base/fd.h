@@ -22,5 +22,7 @@ int fd_send(int sock, const void *p, size_t n, const int *fds, size_t nfds, stru
 /* Returns bytes read (0: closed); fds are born CLOEXEC; *nfds in: room, out: number. -EMSGSIZE: message cut. */
 ssize_t fd_recv(int sock, void *p, size_t n, int *fds, size_t *nfds, struct err *e);
 /* UNIX SEQPACKET sockets at PATH (longer than sun_path: goes through /proc/self/fd of the folder). */
-int fd_listen(const char *path, struct err *e);  /* replaces a stale file; mode 0600; returns fd, nonblocking */
+/* Replaces a stale file; mode 0600; returns fd, nonblocking. -EADDRINUSE: somebody listens there, who sees a connection come
+ * and go. */
+int fd_listen(const char *path, struct err *e);
 int fd_connect(const char *path, struct err *e); /* -ENOENT, -ECONNREFUSED: nobody there */

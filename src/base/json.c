@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * cJSON keeps the tree. Around it: a check of the text beforehand (cJSON takes more than RFC 8259 allows, and its C strings
- * would end at "\u0000"), integers beyond 2^53 kept as their text (a cJSON_Raw node), and our own printer, which writes those
+ * would end at "\u0000"), integers from 2^53 on kept as their text (a cJSON_Raw node), and our own printer, which writes those
  * exactly and looks like everybody's `inspect`.
  */
 #include "base/json.h"
@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum { JSON_MAX = 64 << 20, INDENT = 4, LONG_DIGITS = 16 };
-static const double exact_max = 9007199254740992.0; /* 2^53 */
+static const double exact_max = 9007199254740992.0; /* 2^53: itself, or 2^53 + 1 rounded */
 
 /* Out of memory aborts, as everywhere. */
 __attribute__((constructor)) static void hooks(void)
@@ -36,7 +36,7 @@ void json_free(struct cJSON *j)
 /* A whole number that a double holds exactly. (No libm: every program would have to link it.) */
 static bool is_whole(double v)
 {
-	return v >= -exact_max && v <= exact_max && v == (double)(int64_t)v;
+	return v > -exact_max && v < exact_max && v == (double)(int64_t)v;
 }
 
 static bool is_digit(char c)
@@ -167,7 +167,7 @@ static void keep_long(cJSON *root, const char *text, const char *end)
 	for (cJSON *c = root; c && t.n; c = walk(c, stack, &depth)) {
 		if (!cJSON_IsNumber(c))
 			continue;
-		if (t.long_int && fabs(c->valuedouble) > exact_max) {
+		if (t.long_int && fabs(c->valuedouble) >= exact_max) {
 			c->type = (c->type & ~0xff) | cJSON_Raw;
 			c->valuestring = xstrndup(t.at, t.n);
 		}

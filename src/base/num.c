@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The grammars are Go's, because compose files were written against them: strconv.ParseFloat, time.ParseDuration,
- * go-units parseSize, HumanSize and HumanDuration, time.Duration.String.
+ * go-units' RAMInBytes (its regular expression), HumanSize and HumanDuration, time.Duration.String.
  */
 #include "base/num.h"
 
@@ -22,6 +22,11 @@ static int not_a(struct err *e, const char *s, const char *what)
 	auto_free char *shown = str_visible(s, strnlen(s, NUM_SHOWN));
 
 	return err_set(e, EINVAL, "'%s': not %s", shown, what);
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
 /* Digits only, at least one. -EINVAL, -ERANGE (beyond MAX); says nothing. */
@@ -147,39 +152,37 @@ int num_bool(const char *s, bool *ret, struct err *e)
 	return 0;
 }
 
-/* What follows the number: one of "", b, or k m g t p with nothing, b or ib after it. -1: something else. */
-static int size_power(const char *suffix)
+/* Skips C in either case. */
+static bool skip(const char **s, char c)
 {
-	static const char units[] = "kmgtp";
-	char s[4] = "";
-	size_t n = strlen(suffix);
-	const char *unit;
-
-	if (n > 3)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		s[i] = (char)(suffix[i] >= 'A' && suffix[i] <= 'Z' ? suffix[i] + 32 : suffix[i]);
-	if (n == 0 || streq(s, "b"))
-		return 0;
-	unit = strchr(units, s[0]);
-	if (!unit || !(n == 1 || streq(s + 1, "b") || streq(s + 1, "ib")))
-		return -1;
-	return (int)(unit - units) + 1;
+	if ((**s | 0x20) != c)
+		return false;
+	(*s)++;
+	return true;
 }
 
+/* digits[.digits][ ][kmgtp][i][b]: neither sign nor exponent, and "1i" is a byte, as go-units has it. */
 int num_bytes(const char *s, int64_t *ret, struct err *e)
 {
-	size_t n = strlen(s);
+	static const char units[] = "kmgtp";
+	size_t n = strspn(s, "0123456789");
+	const char *rest = s + n;
+	int power = 0, r = -EINVAL;
 	double v = 0;
-	int power, r;
 
-	while (n > 0 && !strchr("0123456789. ", s[n - 1]))
-		n--;
-	power = size_power(s + n);
-	if (n > 0 && s[n - 1] == ' ') /* one blank may stand between number and unit */
-		n--;
-	r = n ? decimal(s, n, &v) : -EINVAL;
-	if (r == -EINVAL || power < 0 || v < 0) {
+	if (n && *rest == '.' && is_digit(rest[1])) {
+		rest++;
+		rest += strspn(rest, "0123456789");
+	}
+	if (n)
+		r = decimal(s, (size_t)(rest - s), &v);
+	rest += n && *rest == ' ';
+	for (int i = 0; power == 0 && units[i]; i++)
+		if (skip(&rest, units[i]))
+			power = i + 1;
+	(void)skip(&rest, 'i');
+	(void)skip(&rest, 'b');
+	if (r == -EINVAL || *rest) {
 		r = not_a(e, s, "a size");
 		err_hint(e, "write a number with an optional unit: b, k, m, g, t or p, as in '512m'");
 		return r;
@@ -215,11 +218,6 @@ static uint64_t unit_find(const char *s, size_t n)
 		if (strlen(duration_units[i].name) == n && memcmp(duration_units[i].name, s, n) == 0)
 			return duration_units[i].ns;
 	return 0;
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
 }
 
 /* Digits after the point: *F / *SCALE. Those that no longer fit are dropped, as Go does. */
