@@ -50,6 +50,8 @@ struct load {
 	pid_t pid;
 	struct map layers;  /* ChainID -> struct new_layer, parents first */
 	struct strv *report;
+	const struct image_source *src;
+	size_t arrived;
 };
 
 static void new_layer_free(void *p)
@@ -236,6 +238,15 @@ static int send_wants(struct load *l, const struct cJSON *plan, struct err *e)
 	return wire_send(l->sock, answer, e);
 }
 
+static void layer_note(struct load *l, const struct new_layer *n)
+{
+	auto_free char *size = num_size_text((uint64_t)n->size);
+	auto_free char *text = xasprintf("layer %zu of %zu: %.12s unpacked, %s", ++l->arrived, l->layers.n, digest_hex_part(n->diff), size);
+
+	if (l->src->note)
+		l->src->note(l->src->arg, text);
+}
+
 /* A layer is unpacked: the ChainID comes from its place in the plan, never from the message. */
 static int layer_arrived(struct load *l, const struct cJSON *plan, const struct cJSON *message, struct err *e)
 {
@@ -258,6 +269,7 @@ static int layer_arrived(struct load *l, const struct cJSON *plan, const struct 
 		return err_set(e, EPROTO, "a layer came that was not asked for");
 	n->dir = xstrdup(dir);
 	n->size = json_int(message, "size", 0);
+	layer_note(l, n);
 	if (json_int(message, "left_out", 0))
 		log_warning("layer %.19s: %lld attributes that only overlayfs itself may set were left out", n->chain,
 			(long long)json_int(message, "left_out", 0));
@@ -439,7 +451,7 @@ static int commit_lock(struct load *l, int *ret_fd, struct err *e)
 int image_load(struct db *db, const struct image_source *src, struct strv *report, struct err *e)
 {
 	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
-		.layers = MAP_INIT(new_layer_free), .report = report };
+		.layers = MAP_INIT(new_layer_free), .report = report, .src = src };
 	AUTO(json_free) struct cJSON *plan = NULL;
 	auto_close int lock = -1;
 
@@ -510,7 +522,7 @@ static int import_receive(struct load *l, char diff[DIGEST_TEXT], struct err *e)
 int image_import(struct db *db, const struct image_source *src, const struct image_import *how, char **ret_id, struct err *e)
 {
 	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
-		.layers = MAP_INIT(new_layer_free) };
+		.layers = MAP_INIT(new_layer_free), .src = src };
 	auto_free char *config = NULL;
 	auto_close int lock = -1;
 	char diff[DIGEST_TEXT], id[DIGEST_TEXT];

@@ -19,6 +19,8 @@ struct err;
 struct image_source {
 	int fd;            /* a file, a pipe, a folder; borrowed */
 	const char *what;  /* its name for messages: "web.tar", "standard input" */
+	void (*note)(void *arg, const char *text); /* "layer 1 of 3 …", as they are unpacked; NULL: nothing */
+	void *arg;
 	uint64_t max_bytes; /* of one unpacked layer; 0: GANTRY_MAX_LAYER, or LAYER_MAX_DEFAULT */
 };
 #define LAYER_MAX_DEFAULT (UINT64_C(128) << 30)

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libimage.a libimageio.a
 libimage_a_SOURCES = \
 	engine/image/change.c engine/image/change.h engine/image/config.c engine/image/driver.c \
+	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/ref.c engine/image/ref.h \
 	engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/wire.c engine/image/wire.h

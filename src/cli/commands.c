@@ -6,6 +6,7 @@ const struct cmd *const commands[] = {
 	&cmd_down,
 	&cmd_events,
 	&cmd_exec,
+	&cmd_image,
 	&cmd_images,
 	&cmd_kill,
 	&cmd_logs,

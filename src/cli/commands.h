@@ -9,6 +9,7 @@ extern const struct cmd cmd_create;
 extern const struct cmd cmd_down;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_exec;
+extern const struct cmd cmd_image;
 extern const struct cmd cmd_images;
 extern const struct cmd cmd_kill;
 extern const struct cmd cmd_logs;
