@@ -206,10 +206,11 @@ static int check_dependencies(const struct project *p, const struct service *s, 
 		const struct dependency *d = &s->depends_on.v[i];
 		const struct service *to = project_service(p, d->name);
 		const struct node *key = d->implied ? d->node : node_key(node_get(s->node, "depends_on"), d->name);
-		const char *near = NEAREST(p->services, name, d->name);
+		const char *near;
 
 		if (to && (!to->disabled || !d->required))
 			continue;
+		near = NEAREST(p->services, name, d->name);
 		(void)node_err(e, key ? key : d->node, "service \"%s\" depends on undefined service \"%s\"", s->name, d->name);
 		if (to)
 			err_hint(e, "'%s' is switched off: its profile is not active", d->name);
