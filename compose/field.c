@@ -132,7 +132,6 @@ struct node *field_own(struct fctx *c, const struct node *n)
 	*copy = *n;
 	copy->cap = n->n;
 	copy->index = NULL;
-	copy->index_size = 0;
 	if (n->items) {
 		copy->items = arena_alloc(c->arena, (n->n ? n->n : 1) * sizeof(struct node *));
 		memcpy(copy->items, n->items, n->n * sizeof(struct node *));

@@ -71,59 +71,64 @@ struct node *node_copy(struct arena *a, const struct node *n)
 	c->keys = arena_alloc(a, n->n * sizeof *c->keys);
 	for (size_t i = 0; i < n->n; i++)
 		c->keys[i] = n->keys[i];
-	if (n->index) {
-		c->index = arena_alloc(a, n->index_size * sizeof *c->index);
-		memcpy(c->index, n->index, n->index_size * sizeof *c->index);
-	}
+	c->index = NULL;
 	return c;
 }
 
-/* ---- maps: a hash of positions (+ 1; 0 is free) beside the arrays once there are many keys ---- */
+/* ---- maps: a hash of places (+ 1; 0 is free) beside the arrays once there are many keys ---- */
 
-static size_t key_hash(const char *s)
+struct node_index {
+	uint32_t size; /* power of two, more than twice the keys */
+	uint32_t slot[];
+};
+
+static uint32_t key_hash(const char *s)
 {
 	uint64_t h = 14695981039346656037u; /* FNV-1a */
 
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 1099511628211u;
-	return (size_t)(h ^ (h >> 29));
+	return (uint32_t)(h ^ (h >> 29));
 }
 
-static void index_add(struct node *map, size_t i)
+static void index_add(struct node *map, uint32_t i)
 {
-	size_t at = key_hash(map->keys[i]->text) & (map->index_size - 1);
+	struct node_index *x = map->index;
+	uint32_t at = key_hash(map->keys[i]->text) & (x->size - 1);
 
-	while (map->index[at])
-		at = (at + 1) & (map->index_size - 1);
-	map->index[at] = i + 1;
+	while (x->slot[at])
+		at = (at + 1) & (x->size - 1);
+	x->slot[at] = i + 1;
 }
 
 static void index_build(struct arena *a, struct node *map)
 {
-	size_t size = 32;
+	uint32_t size = 32;
 
 	while (size < map->n * 4)
 		size *= 2;
-	map->index = arena_alloc(a, size * sizeof *map->index);
-	map->index_size = size;
-	for (size_t i = 0; i < map->n; i++)
+	map->index = arena_alloc(a, sizeof *map->index + size * sizeof *map->index->slot);
+	map->index->size = size;
+	for (uint32_t i = 0; i < map->n; i++)
 		index_add(map, i);
 }
 
 static size_t map_find(const struct node *map, const char *key)
 {
+	const struct node_index *x;
+
 	if (!node_is_map(map))
 		return SIZE_MAX;
-	if (!map->index) {
+	x = map->index;
+	if (!x) {
 		for (size_t i = 0; i < map->n; i++)
 			if (streq(map->keys[i]->text, key))
 				return i;
 		return SIZE_MAX;
 	}
-	for (size_t at = key_hash(key) & (map->index_size - 1); map->index[at];
-	     at = (at + 1) & (map->index_size - 1))
-		if (streq(map->keys[map->index[at] - 1]->text, key))
-			return map->index[at] - 1;
+	for (uint32_t at = key_hash(key) & (x->size - 1); x->slot[at]; at = (at + 1) & (x->size - 1))
+		if (streq(map->keys[x->slot[at] - 1]->text, key))
+			return x->slot[at] - 1;
 	return SIZE_MAX;
 }
 
@@ -150,7 +155,7 @@ static void map_grow(struct arena *a, struct node *map)
 	arena_grow(a, &map->keys, map->n, &cap, sizeof *map->keys);
 	cap = map->cap;
 	arena_grow(a, &map->items, map->n, &cap, sizeof *map->items);
-	map->cap = cap;
+	map->cap = (uint32_t)cap;
 }
 
 void node_set_key(struct arena *a, struct node *map, struct node *key, struct node *value)
@@ -165,7 +170,7 @@ void node_set_key(struct arena *a, struct node *map, struct node *key, struct no
 	map_grow(a, map);
 	map->keys[map->n] = key;
 	map->items[map->n++] = value;
-	if (map->index && map->n * 2 <= map->index_size)
+	if (map->index && map->n * 2 <= map->index->size)
 		index_add(map, map->n - 1);
 	else if (map->n >= INDEX_FROM)
 		index_build(a, map);
@@ -191,7 +196,6 @@ bool node_remove(struct node *map, const char *key)
 	memmove(map->keys + i, map->keys + i + 1, (map->n - i) * sizeof *map->keys);
 	memmove(map->items + i, map->items + i + 1, (map->n - i) * sizeof *map->items);
 	map->index = NULL; /* built again by the next insertion */
-	map->index_size = 0;
 	return true;
 }
 
@@ -199,8 +203,11 @@ bool node_remove(struct node *map, const char *key)
 
 void node_append(struct arena *a, struct node *list, struct node *item)
 {
+	size_t cap = list->cap;
+
 	if (list->n == list->cap)
-		arena_grow(a, &list->items, list->n, &list->cap, sizeof *list->items);
+		arena_grow(a, &list->items, list->n, &cap, sizeof *list->items);
+	list->cap = (uint32_t)cap;
 	list->items[list->n++] = item;
 }
 

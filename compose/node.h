@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 struct err;
@@ -32,18 +33,18 @@ enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 enum scalar_type { SCALAR_STR, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TIME }; /* as the plain YAML scalar resolved */
 enum node_tag { TAG_NONE, TAG_RESET, TAG_OVERRIDE };
 
+/* 64 bytes: a large project has hundreds of thousands. */
 struct node {
-	enum node_kind kind;
-	enum scalar_type type;   /* of NODE_SCALAR; quoted scalars are SCALAR_STR */
-	enum node_tag tag;       /* !reset, !override */
+	enum node_kind kind : 8;
+	enum scalar_type type : 8; /* of NODE_SCALAR; quoted scalars are SCALAR_STR */
+	enum node_tag tag : 8;     /* !reset, !override */
 	bool quoted;
+	uint32_t n, cap;           /* children */
 	struct pos pos;
-	const char *text;        /* NODE_SCALAR: never NULL */
-	size_t n, cap;           /* children */
-	struct node **items;     /* NODE_LIST and NODE_MAP values */
-	struct node **keys;      /* NODE_MAP: scalar nodes with their own positions, same index as items */
-	size_t *index;           /* internal: hash of keys once a map is large */
-	size_t index_size;
+	const char *text;          /* NODE_SCALAR: never NULL */
+	struct node **items;       /* NODE_LIST and NODE_MAP values */
+	struct node **keys;        /* NODE_MAP: scalar nodes with their own positions, same index as items */
+	struct node_index *index;  /* internal: hash of keys once a map is large; whoever copies a map leaves it NULL */
 };
 
 struct node *node_null(struct arena *a, struct pos pos);

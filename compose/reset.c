@@ -25,7 +25,7 @@ static void remember(struct arena *a, struct resets *r, const struct level *at)
 
 static void take(struct arena *a, struct node *n, const struct level *up, struct resets *r)
 {
-	size_t kept = 0;
+	uint32_t kept = 0;
 
 	if (n->kind != NODE_MAP && n->kind != NODE_LIST)
 		return;
@@ -46,8 +46,7 @@ static void take(struct arena *a, struct node *n, const struct level *up, struct
 	if (kept == n->n)
 		return;
 	n->n = kept;
-	n->index = NULL; /* places have changed: built again when a key is added */
-	n->index_size = 0;
+	n->index = NULL; /* places have changed */
 }
 
 void reset_take(struct arena *a, struct node *tree, struct resets *ret)

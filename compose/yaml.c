@@ -155,10 +155,7 @@ static int copy_aliased(struct reader *r, struct pos pos, const struct node *n, 
 		c->keys = arena_alloc(r->arena, n->n * sizeof *c->keys);
 		memcpy(c->keys, n->keys, n->n * sizeof *c->keys);
 	}
-	if (n->index) {
-		c->index = arena_alloc(r->arena, n->index_size * sizeof *c->index);
-		memcpy(c->index, n->index, n->index_size * sizeof *c->index);
-	}
+	c->index = NULL;
 	*ret = c;
 	return 0;
 }
