@@ -2,9 +2,10 @@
  *
  * gantry - the command
  */
-#include "cli/cli.h"
+#include <stdio.h>
 
-int main(int argc, char **argv)
+int main(void)
 {
-	return cli_main(argc, argv);
+	printf("gantry %s\n", PACKAGE_VERSION);
+	return 0;
 }

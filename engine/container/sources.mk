@@ -1,7 +1,19 @@
 # engine/container: one container
 noinst_LIBRARIES += libcontainer.a
 libcontainer_a_SOURCES = \
-	engine/container/spec.c engine/container/spec_check.c engine/container/spec.h
+	engine/container/cgroup_of.c engine/container/cgroup_of.h engine/container/child.c engine/container/child.h \
+	engine/container/container.h engine/container/devices.c engine/container/devices.h engine/container/exec.h \
+	engine/container/init_program.c engine/container/init_program.h engine/container/log.h \
+	engine/container/mountplan.c engine/container/mountplan.h engine/container/process.c engine/container/process.h \
+	engine/container/rootfs.c engine/container/rootfs.h engine/container/rootfs_dev.c engine/container/rootfs_priv.h \
+	engine/container/spec.c engine/container/spec.h engine/container/spec_check.c engine/container/start.c \
+	engine/container/start.h engine/container/user.c engine/container/user.h engine/container/user_file.c \
+	engine/container/user_file.h
+
+# starts one container without a monitor, for tests
+check_PROGRAMS += tests/helper/ctr-run
+tests_helper_ctr_run_SOURCES = tests/helper/ctr-run.c
+tests_helper_ctr_run_LDADD = libcontainer.a libimage.a libstate.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(SQLITE_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_spec

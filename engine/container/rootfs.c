@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/container/rootfs.h"
+
+#include "base/alloc.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "engine/container/devices.h"
+#include "engine/container/mountplan.h"
+#include "engine/container/rootfs_priv.h"
+#include "engine/container/spec.h"
+#include "engine/image/store.h"
+#include "engine/kernel/mount.h"
+#include "engine/kernel/ns.h"
+#include "engine/kernel/overlay.h"
+#include "engine/kernel/probe.h"
+#include "engine/volume/volume.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+void rootfs_done(struct rootfs *r)
+{
+	const int fds[] = { r->root, r->null, r->mask, r->pty_master, r->pty_slave };
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	for (size_t i = 0; i < r->nsources; i++)
+		if (r->sources[i] >= 0)
+			close(r->sources[i]);
+	for (size_t i = 0; i < r->nlate; i++)
+		if (r->late[i].target >= 0)
+			close(r->late[i].target);
+	free(r->sources);
+	free(r->late);
+	ctr_user_done(&r->user);
+	*r = (struct rootfs){ .root = -1, .null = -1, .mask = -1, .pty_master = -1, .pty_slave = -1 };
+}
+
+/* ---- sources -------------------------------------------------------------------------------------------------------- */
+
+/* O_PATH fd of what is to be seen at M's target. */
+static int open_source(const struct dirs *d, const struct plan_mount *m, struct err *e)
+{
+	const struct mount_spec *u = m->user;
+	auto_free char *path = m->kind == PLAN_VOLUME ? volume_path(d, m->source) : xstrdup(m->source);
+	auto_close int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT && u && u->type == MNT_BIND && u->create_source) {
+		TRY(file_mkdir_p(path, 0755, e));
+		fd = open(path, O_PATH | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		int r = err_sys(e, m->kind == PLAN_VOLUME ? "data of volume '%s'" : "source '%s'", m->source);
+
+		if (r == -ENOENT && u && u->type == MNT_BIND)
+			err_hint(e, "create it, or set 'bind: {create_host_path: true}'");
+		return r;
+	}
+	if (u && u->subpath) {
+		int sub = path_open_in(fd, u->subpath, O_PATH | O_CLOEXEC, 0, e);
+
+		return sub < 0 ? err_wrap(e, "subpath '%s'", u->subpath) : sub;
+	}
+	return TAKE_FD(fd);
+}
+
+static bool has_source(const struct plan_mount *m)
+{
+	return m->kind == PLAN_BIND || m->kind == PLAN_VOLUME;
+}
+
+/* New mount API: before the namespace is left, as detached copies that keep the host's peer groups (rshared, rslave). Old API: mount(2)
+ * binds only from the namespace that it is called in. */
+static int open_sources(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+{
+	bool clone = kernel_probe()->new_mount;
+
+	r->nsources = a->plan->n;
+	r->sources = xcalloc(r->nsources + 1, sizeof(*r->sources));
+	for (size_t i = 0; i < r->nsources; i++)
+		r->sources[i] = -1;
+	for (size_t i = 0; i < r->nsources; i++) {
+		const struct plan_mount *m = &a->plan->v[i];
+		auto_close int fd = -1;
+
+		if (!has_source(m))
+			continue;
+		if (!clone && m->propagation == MS_SHARED)
+			return err_set(e, EOPNOTSUPP, "mount '%s': propagation 'shared' needs Linux 5.12", m->target);
+		fd = open_source(a->dirs, m, e);
+		if (fd < 0)
+			return err_wrap(e, "mount '%s'", m->target);
+		if (!clone) {
+			r->sources[i] = TAKE_FD(fd);
+			continue;
+		}
+		r->sources[i] = mount_clone(fd, m->recursive);
+		if (r->sources[i] < 0) {
+			int code = -r->sources[i];
+
+			r->sources[i] = -1;
+			return err_code(e, code, "mount '%s': take hold of '%s'", m->target, m->source);
+		}
+	}
+	return 0;
+}
+
+/* ---- the root ------------------------------------------------------------------------------------------------------- */
+
+static int open_dir(const char *path, struct err *e)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, "open '%s'", path) : fd;
+}
+
+/* A folder of ours that is the root as it is: copied (driver "copy"), or the empty upper one of a container without layers. */
+static int mount_plain(const char *from, const char *on, struct err *e)
+{
+	auto_close int source = open_dir(from, e);
+	auto_close int target = -1, base = -1;
+	auto_free char *above = path_parent(on);
+	int r;
+
+	if (source < 0)
+		return source;
+	if ((target = open_dir(on, e)) < 0 || (base = open_dir(above, e)) < 0)
+		return -e->code;
+	r = mount_bind(&(struct mount_bind){ .source = source, .target = target, .propagation = MS_PRIVATE, .dir = base,
+					     .name = path_base(on) });
+	if (r < 0)
+		return err_code(e, -r, "mount '%s'", from);
+	return open_dir(on, e);
+}
+
+static void close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	free(fds);
+}
+
+static int mount_layers(const struct rootfs_args *a, const char *folder, const char *on, struct err *e)
+{
+	const struct strv *layers = &a->spec->layers;
+	auto_free char *upper = xasprintf("%s/upper", folder), *work = xasprintf("%s/work", folder);
+	auto_close int upper_fd = -1, work_fd = -1, target = -1;
+	int *lower = xcalloc(layers->n, sizeof(*lower));
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < layers->n; i++)
+		lower[i] = -1;
+	for (bool opaque = false; n < layers->n && r >= 0 && !opaque; n++) {
+		const char *chain = layers->v[layers->n - 1 - n];
+		auto_free char *path = layer_path(a->dirs, chain);
+
+		r = lower[n] = open_dir(path, e);
+		if (r < 0) {
+			err_wrap(e, "layer of image '%s'", str0(a->spec->image_ref));
+			err_hint(e, "pull or build the image again");
+		}
+		/* overlayfs does not know an opaque root: what it hides is left out */
+		opaque = layer_is_opaque(a->dirs, chain);
+	}
+	if (r >= 0 && ((r = upper_fd = open_dir(upper, e)) < 0 || (r = work_fd = open_dir(work, e)) < 0 ||
+		       (r = target = open_dir(on, e)) < 0))
+		r = err_wrap(e, "the container's writable layer");
+	if (r >= 0)
+		r = overlay_mount(&(struct overlay){ .lower = lower, .nlower = n, .upper = upper_fd, .work = work_fd,
+						     .target = target, .target_path = on }, e);
+	close_all(lower, layers->n);
+	return r;
+}
+
+/* Returns the root's fd. The place it is mounted on is only seen in this namespace, and only until the child pivots. */
+static int mount_root(const struct rootfs_args *a, struct err *e)
+{
+	auto_free char *folder = dirs_root(a->dirs, "containers/%s", a->spec->id);
+	auto_free char *on = xasprintf("%s/merged", folder);
+	auto_free char *upper = xasprintf("%s/upper", folder), *copy = xasprintf("%s/root", folder);
+
+	FP("ctr.root", e);
+	if (mkdir(on, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "make '%s'", on);
+	if (a->spec->layers_driver && streq(a->spec->layers_driver, "copy"))
+		return mount_plain(copy, on, e);
+	if (!a->spec->layers.n)
+		return mount_plain(upper, on, e);
+	return mount_layers(a, folder, on, e);
+}
+
+/* First use of a volume: the image's content goes in before anything is mounted over it. */
+static int copy_up(const struct rootfs_args *a, int root, struct err *e)
+{
+	for (size_t i = 0; i < a->plan->n; i++) {
+		const struct plan_mount *m = &a->plan->v[i];
+		AUTO_ERR(missing);
+		auto_close int dir = -1;
+
+		if (m->kind != PLAN_VOLUME || !m->user || m->user->nocopy || m->user->subpath)
+			continue;
+		dir = path_open_in(root, m->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, &missing);
+		if (dir < 0)
+			continue; /* nothing there to copy */
+		if (volume_copy_up(a->dirs, m->source, dir, e) < 0)
+			return err_wrap(e, "volume '%s': copy what the image has in '%s'", m->source, m->target);
+	}
+	return 0;
+}
+
+/* ---- targets -------------------------------------------------------------------------------------------------------- */
+
+static int make_file(int root, const char *path, mode_t mode, struct err *e)
+{
+	auto_free char *parent = path_parent(path);
+	auto_close int dir = path_mkdir_in(root, parent, 0755, 0, 0, e), made = -1;
+
+	if (dir < 0)
+		return dir;
+	made = openat(dir, path_base(path), O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
+	if (made < 0 && errno != EEXIST)
+		return err_sys(e, "make file '%s'", path);
+	return 0;
+}
+
+/* O_PATH fd of PATH below ROOT, made when missing. */
+static int open_target(int root, const char *path, bool file, struct err *e)
+{
+	AUTO_ERR(first);
+	auto_close int fd = path_open_in(root, path, O_PATH | O_CLOEXEC, 0, &first);
+	struct stat st;
+
+	if (fd == -ENOENT) {
+		if (!file)
+			return path_mkdir_in(root, path, 0755, 0, 0, e);
+		TRY(make_file(root, path, 0644, e));
+		fd = path_open_in(root, path, O_PATH | O_CLOEXEC, 0, e);
+		return fd < 0 ? fd : TAKE_FD(fd);
+	}
+	if (fd < 0)
+		return err_move(e, &first);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "'%s'", path);
+	if (file && S_ISDIR(st.st_mode))
+		return err_set(e, EISDIR, "the image has a folder there, and what is to be mounted is a file");
+	if (!file && !S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "the image has a file there, and what is to be mounted is a folder");
+	return TAKE_FD(fd);
+}
+
+/* /proc, /dev and /sys are no links, whatever the image says: what we make there must be in the container (CVE-2026-41579). */
+static int open_plain_dir(int root, const char *path, struct err *e)
+{
+	const char *name = path + 1;
+	int fd;
+
+	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "make '%s'", path);
+	fd = openat(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (errno != ELOOP && errno != ENOTDIR)
+		return err_sys(e, "open '%s'", path);
+	return err_set(e, ENOTDIR, "'%s' of the image is not an ordinary folder, and something must be mounted there", path);
+}
+
+static bool is_top(const char *path)
+{
+	return !strchr(path + 1, '/');
+}
+
+/* ---- mounts --------------------------------------------------------------------------------------------------------- */
+
+static int source_is_file(int fd, bool *ret, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "look at the source");
+	*ret = !S_ISDIR(st.st_mode);
+	return 0;
+}
+
+static void add_late(struct rootfs *r, const struct plan_mount *m, int source, int target)
+{
+	r->late = xreallocarray(r->late, r->nlate + 1, sizeof(*r->late));
+	r->late[r->nlate++] = (struct rootfs_late){
+		.fstype = m->fstype, .data = m->data, .path = m->target, .attr = m->attr, .propagation = m->propagation,
+		.source = source, .target = target, .recursive = m->recursive, .recursive_ro = m->recursive_ro,
+		.detached = kernel_probe()->new_mount, .is_proc = m->fstype && streq(m->fstype, "proc"),
+	};
+}
+
+static int apply_fs(const struct rootfs_args *a, struct rootfs *r, const struct plan_mount *m, struct err *e)
+{
+	/* a tmpfs becomes read-only at the end, when what is mounted below it has its folders */
+	bool tmpfs = streq(m->fstype, "tmpfs");
+	uint64_t attr = tmpfs ? m->attr & ~(uint64_t)ATTR_RDONLY : m->attr;
+	auto_close int target = !m->user && is_top(m->target) ? open_plain_dir(r->root, m->target, e)
+							      : open_target(r->root, m->target, false, e);
+	auto_close int mnt = -1;
+
+	if (target < 0)
+		return target;
+	if (m->late) {
+		add_late(r, m, -1, TAKE_FD(target));
+		return 0;
+	}
+	mnt = mount_fs(m->fstype, m->data, attr, target, r->root, m->target);
+	if (mnt < 0)
+		return err_code(e, -mnt, "mount %s", m->fstype);
+	switch (m->kind) {
+	case PLAN_DEV:
+		return rootfs_fill_dev(mnt, a->devices, e);
+	case PLAN_PTS:
+		return a->spec->tty ? rootfs_open_pty(mnt, r, e) : 0;
+	default:
+		return 0;
+	}
+}
+
+static int apply_bind(struct rootfs *r, const struct plan_mount *m, int source, struct err *e)
+{
+	auto_close int target = -1;
+	bool file = false;
+	int n;
+
+	if (m->late) {
+		add_late(r, m, source, -1);
+		return 0;
+	}
+	TRY(source_is_file(source, &file, e));
+	target = open_target(r->root, m->target, file, e);
+	if (target < 0)
+		return target;
+	n = mount_bind(&(struct mount_bind){
+		.source = source, .target = target, .attr = m->attr, .propagation = m->propagation,
+		.recursive = m->recursive, .recursive_attr = m->recursive_ro, .detached = kernel_probe()->new_mount,
+		.dir = r->root, .name = m->target,
+	});
+	return n < 0 ? err_code(e, -n, "mount '%s'", m->source) : 0;
+}
+
+static int apply(const struct rootfs_args *a, struct rootfs *r, size_t i, struct err *e)
+{
+	const struct plan_mount *m = &a->plan->v[i];
+
+	FP("ctr.mount", e);
+	switch (m->kind) {
+	case PLAN_FS:
+	case PLAN_DEV:
+	case PLAN_PTS:
+		return apply_fs(a, r, m, e);
+	case PLAN_BIND:
+	case PLAN_VOLUME:
+		return apply_bind(r, m, r->sources[i], e);
+	case PLAN_IMAGE:
+	case PLAN_KINDS:
+		break;
+	}
+	return err_set(e, EOPNOTSUPP, "mounting an image is not supported yet");
+}
+
+/* The tmpfs that were left writable for what is below them. */
+static int make_readonly(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+{
+	for (size_t i = 0; i < a->plan->n; i++) {
+		const struct plan_mount *m = &a->plan->v[i];
+		auto_close int fd = -1;
+		int n;
+
+		if (!(m->attr & ATTR_RDONLY) || m->late || !m->fstype || !streq(m->fstype, "tmpfs"))
+			continue;
+		fd = path_open_in(r->root, m->target, O_PATH | O_CLOEXEC, 0, e);
+		if (fd < 0)
+			return fd;
+		n = mount_remount(fd, ATTR_RDONLY);
+		if (n < 0)
+			return err_code(e, -n, "make '%s' read-only", m->target);
+	}
+	return 0;
+}
+
+/* What docker leaves in every root too; programs look for it. */
+static int add_marks(int root, struct err *e)
+{
+	AUTO_ERR(quiet);
+	int fd = openat(root, ".dockerenv", O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0755);
+	auto_close int etc = -1;
+
+	if (fd >= 0)
+		close(fd);
+	else if (errno != EEXIST)
+		return err_sys(e, "make '/.dockerenv'");
+	etc = path_open_in(root, "/etc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0, &quiet);
+	if (etc >= 0 && symlinkat("/proc/mounts", etc, "mtab") < 0 && errno != EEXIST)
+		return err_sys(e, "make '/etc/mtab'");
+	return 0;
+}
+
+static int make_cwd(int root, const char *cwd, struct err *e)
+{
+	AUTO_ERR(missing);
+	auto_close int fd = -1;
+
+	if (!cwd || !*cwd || streq(cwd, "/") || str_starts(cwd, "/proc/"))
+		return 0;
+	fd = path_open_in(root, cwd, O_PATH | O_CLOEXEC, 0, &missing);
+	if (fd == -ENOENT) {
+		fd = path_mkdir_in(root, cwd, 0755, 0, 0, e);
+		if (fd < 0)
+			return err_wrap(e, "working_dir '%s'", cwd);
+	}
+	return 0; /* anything else is for the child to say, which enters it */
+}
+
+static int open_masks(struct rootfs *r, struct err *e)
+{
+	struct stat st;
+
+	/* once, on the host's side: a container's own /dev/null can be swapped (CVE-2025-31133) */
+	r->null = open("/dev/null", O_PATH | O_CLOEXEC);
+	if (r->null < 0 || fstat(r->null, &st) < 0)
+		return err_sys(e, "open '/dev/null'");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return err_set(e, ENODEV, "the host's '/dev/null' is not the null device");
+	r->mask = mount_fs_detached("tmpfs", "nr_blocks=1,nr_inodes=1", ATTR_RDONLY | SAFE_ATTRS);
+	if (r->mask < 0 && r->mask != -ENOSYS)
+		return err_code(e, -r->mask, "make the mask for hidden folders");
+	r->mask = MAX(r->mask, -1);
+	return 0;
+}
+
+static int leave_host(struct err *e)
+{
+	int r = ns_unshare(CLONE_NEWNS);
+
+	FP("ctr.unshare", e);
+	if (r < 0)
+		return err_code(e, -r, "make a mount namespace");
+	/* slave with the old API, so that `propagation: slave` can still be had */
+	if (mount(NULL, "/", NULL, MS_REC | (kernel_probe()->new_mount ? MS_PRIVATE : MS_SLAVE), NULL) < 0)
+		return err_sys(e, "cut the mount namespace off the host's");
+	return 0;
+}
+
+static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+{
+	bool early = kernel_probe()->new_mount;
+
+	if (early)
+		TRY(open_sources(a, r, e));
+	TRY(leave_host(e));
+	if (!early)
+		TRY(open_sources(a, r, e));
+	r->root = mount_root(a, e);
+	if (r->root < 0)
+		return -e->code;
+	TRY(ctr_user_resolve(r->root, a->spec->user, &a->spec->group_add, &r->user, e));
+	TRY(copy_up(a, r->root, e));
+	TRY(open_masks(r, e));
+	for (size_t i = 0; i < a->plan->n; i++)
+		if (apply(a, r, i, e) < 0)
+			return err_wrap(e, "mount '%s'", a->plan->v[i].target);
+	if (r->pty_slave >= 0)
+		TRY(rootfs_mount_console(r, e));
+	TRY(make_readonly(a, r, e));
+	TRY(make_cwd(r->root, a->spec->cwd, e));
+	return add_marks(r->root, e);
+}
+
+int rootfs_build(const struct rootfs_args *a, struct rootfs *ret, struct err *e)
+{
+	struct rootfs r = { .root = -1, .null = -1, .mask = -1, .pty_master = -1, .pty_slave = -1 };
+
+	if (build(a, &r, e) < 0) {
+		rootfs_done(&r);
+		return -e->code;
+	}
+	*ret = r;
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/container/rootfs_priv.h - what rootfs.c shares with rootfs_dev.c; nobody else includes it
+ */
+#pragma once
+#include "engine/container/rootfs.h"
+#include "engine/kernel/sys.h"
+
+#define SAFE_ATTRS (ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
+/* Nodes, links and the spec's devices in a fresh tmpfs DEV. */
+int rootfs_fill_dev(int dev, const struct ctr_devices *devices, struct err *e);
+/* A pty of the devpts whose root is PTS. */
+int rootfs_open_pty(int pts, struct rootfs *r, struct err *e);
+/* /dev/console: the pty's slave. */
+int rootfs_mount_console(struct rootfs *r, struct err *e);
