@@ -63,7 +63,7 @@ static void keep_last(struct fctx *c, struct node **list, const char **keys)
 
 /* ---- strings ---- */
 
-static int strings_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+static int strings_to_list(struct fctx *c, const struct field *f, struct node **n, struct err *e)
 {
 	struct node *l;
 
@@ -103,6 +103,25 @@ static int strings_canon(struct fctx *c, const struct field *f, struct node **n,
 	return 0;
 }
 
+/* Not interpolated: checked, and printed as it is. */
+static int strings_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	struct node *scratch = *n;
+
+	return strings_to_list(c, f, c->flags & FCTX_RAW ? &scratch : n, e);
+}
+
+static int strings_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
+{
+	struct node *o = (struct node *)(uintptr_t)over;
+
+	if (c->flags & FCTX_RAW) {
+		TRY(strings_to_list(c, f, base, e));
+		TRY(strings_to_list(c, f, &o, e));
+	}
+	return append_merge(c, f, base, o, e);
+}
+
 static const char *text_key(struct fctx *c, const char *s)
 {
 	const char *eq = strchr(s, '=');
@@ -140,7 +159,7 @@ static int strings_paths(struct fctx *c, const struct field *f, struct node **n,
 	l = field_own(c, *n);
 	*n = l;
 	for (size_t i = 0; i < l->n; i++)
-		if (node_is_scalar(l->items[i]) && !field_raw(c, l->items[i]))
+		if (node_is_scalar(l->items[i]))
 			l->items[i] = field_str_at(c, l->items[i], path_resolve(c, l->items[i]->text, f->flags));
 	return 0;
 }
@@ -184,7 +203,7 @@ static bool strings_emit(const struct field *f, const void *member, struct emitt
 }
 
 const struct ftype ft_strings = {
-	.name = "list", .canon = strings_canon, .merge = append_merge, .unique = strings_unique, .paths = strings_paths,
+	.name = "list", .canon = strings_canon, .merge = strings_merge, .unique = strings_unique, .paths = strings_paths,
 	.decode = strings_decode, .emit = strings_emit,
 };
 
@@ -255,7 +274,8 @@ static int command_canon(struct fctx *c, const struct field *f, struct node **n,
 	l = field_list_at(c, *n);
 	if (split_words(c, *n, l) < 0)
 		return field_err(c, *n, e, "invalid command line string: a quote is not closed");
-	*n = l;
+	if (!(c->flags & FCTX_RAW))
+		*n = l;
 	return 0;
 }
 
@@ -294,7 +314,8 @@ static int test_canon(struct fctx *c, const struct field *f, struct node **n, st
 	l = field_list_at(c, *n);
 	node_append(c->arena, l, node_str(c->arena, (*n)->pos, "CMD-SHELL"));
 	node_append(c->arena, l, field_str_at(c, *n, (*n)->text));
-	*n = l;
+	if (!(c->flags & FCTX_RAW))
+		*n = l;
 	return 0;
 }
 

@@ -60,7 +60,7 @@ static int pair_canon(struct fctx *c, const struct field *f, struct node *m, con
 	return 0;
 }
 
-static int kvs_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+static int kvs_to_map(struct fctx *c, const struct field *f, struct node **n, struct err *e)
 {
 	const struct node *v = *n;
 	struct node *m;
@@ -97,12 +97,21 @@ static int kvs_canon(struct fctx *c, const struct field *f, struct node **n, str
 	return 0;
 }
 
+/* Not interpolated, a list may hold variables that make its keys: it is printed as it is. */
+static int kvs_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	struct node *scratch = *n;
+
+	return kvs_to_map(c, f, c->flags & FCTX_RAW ? &scratch : n, e);
+}
+
 static int kvs_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
 {
-	struct node *m;
+	struct node *m, *o = (struct node *)(uintptr_t)over;
 
-	if (!node_is_map(*base) || !node_is_map(over))
-		return field_type_err(c, over, f->type->name, e);
+	TRY(kvs_to_map(c, f, base, e)); /* nothing to do but for trees that are not interpolated */
+	TRY(kvs_to_map(c, f, &o, e));
+	over = o;
 	m = field_own(c, *base);
 	for (size_t i = 0; i < over->n; i++)
 		node_set_key(c->arena, m, over->keys[i], over->items[i]);
@@ -168,7 +177,7 @@ static int kvs_paths(struct fctx *c, const struct field *f, struct node **n, str
 	m = field_own(c, *n);
 	*n = m;
 	for (size_t i = 0; i < m->n; i++)
-		if (node_is_scalar(m->items[i]) && !field_raw(c, m->items[i]))
+		if (node_is_scalar(m->items[i]))
 			m->items[i] = field_str_at(c, m->items[i], path_resolve(c, m->items[i]->text, f->flags));
 	return 0;
 }

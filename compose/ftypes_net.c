@@ -280,7 +280,7 @@ static int host_entry(struct fctx *c, const struct node *key, const struct node 
 	return 0;
 }
 
-static int extra_hosts_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+static int extra_hosts_to_list(struct fctx *c, const struct field *f, struct node **n, struct err *e)
 {
 	const struct node *v = *n;
 	struct node *l;
@@ -308,14 +308,24 @@ static int extra_hosts_canon(struct fctx *c, const struct field *f, struct node 
 	return 0;
 }
 
+/* Not interpolated: checked, and printed as it is. */
+static int extra_hosts_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	struct node *scratch = *n;
+
+	return extra_hosts_to_list(c, f, c->flags & FCTX_RAW ? &scratch : n, e);
+}
+
 /* Appends what is not there yet. */
 static int extra_hosts_merge(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
 {
-	struct node *l;
+	struct node *l, *o = (struct node *)(uintptr_t)over;
 
-	(void)f;
-	if (!node_is_list(*base) || !node_is_list(over))
-		return field_type_err(c, over, "mapping or list", e);
+	if (c->flags & FCTX_RAW) {
+		TRY(extra_hosts_to_list(c, f, base, e));
+		TRY(extra_hosts_to_list(c, f, &o, e));
+	}
+	over = o;
 	l = field_own(c, *base);
 	for (size_t i = 0; i < over->n; i++) {
 		bool have = false;

@@ -104,7 +104,8 @@ static int text_canon(struct fctx *c, const struct field *f, struct node **n, st
 		return 0;
 	if (!node_is_scalar(*n))
 		return field_type_err(c, *n, "string or number", e);
-	*n = field_str_at(c, *n, (*n)->text);
+	if (!(c->flags & FCTX_RAW))
+		*n = field_str_at(c, *n, (*n)->text);
 	return 0;
 }
 
@@ -543,7 +544,7 @@ static int path_paths(struct fctx *c, const struct field *f, struct node **n, st
 	const char *s;
 
 	(void)e;
-	if (!is_type(*n, SCALAR_STR) || field_raw(c, *n))
+	if (!is_type(*n, SCALAR_STR))
 		return 0;
 	s = path_resolve(c, (*n)->text, f->flags);
 	if (s != (*n)->text)

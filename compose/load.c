@@ -205,6 +205,11 @@ static int load_tree(const struct load_opts *o, struct arena *a, struct notes *n
 
 	TRY(loading_begin(&l, o, a, notes, e));
 	TRY(build_tree(&l, e));
+	if (!o->no_normalize && node_is_map(l.unit.tree)) {
+		struct fctx c = unit_fctx(&l.unit);
+
+		normalize_raw(&c, l.unit.tree, l.name);
+	}
 	*ret = l.unit.tree;
 	return 0;
 }

@@ -56,6 +56,17 @@ static void default_secrets(struct fctx *c, struct node *secrets)
 	}
 }
 
+/* Said by everyone who does not say otherwise; only now, since an override without it leaves an earlier one as it was. */
+static void default_required(struct fctx *c, struct node *all)
+{
+	for (size_t i = 0; all && i < all->n; i++) {
+		if (!node_is_map(all->items[i]) || node_get(all->items[i], "required"))
+			continue;
+		all->items[i] = field_own(c, all->items[i]);
+		node_set(c->arena, all->items[i], "required", node_scalar(c->arena, all->items[i]->pos, SCALAR_BOOL, "true"));
+	}
+}
+
 int normalize_tree(struct fctx *c, struct node *tree, struct err *e)
 {
 	struct node *services = own_child(c, tree, "services", NODE_MAP);
@@ -72,8 +83,119 @@ int normalize_tree(struct fctx *c, struct node *tree, struct err *e)
 			set_default(c, build, "context", ".");
 		default_ports(c, own_child(c, s, "ports", NODE_LIST));
 		default_secrets(c, own_child(c, s, "secrets", NODE_LIST));
+		default_required(c, own_child(c, s, "depends_on", NODE_MAP));
+		default_required(c, own_child(c, s, "env_file", NODE_LIST));
 	}
 	return 0;
+}
+
+/* ---- implied dependencies ---- */
+
+/* service[:alias] */
+static const char *link_service(struct arena *a, const char *link)
+{
+	const char *colon = strchr(link, ':');
+
+	return colon && !strchr(colon + 1, ':') ? arena_strndup(a, link, (size_t)(colon - link)) : link;
+}
+
+static const char *const space_keys[] = { "network_mode", "ipc", "pid", "uts", "cgroup" };
+
+/* ---- on a tree that stays one ---- */
+
+static bool raw_join_default(struct fctx *c, struct node *s)
+{
+	const struct node *networks = node_get(s, "networks");
+	struct node *m;
+
+	if (networks && networks->n)
+		return node_key(networks, "default") != NULL;
+	if (!node_is_null(node_get(s, "network_mode")) || node_get(s, "provider"))
+		return false;
+	m = node_map(c->arena, s->pos);
+	node_set(c->arena, m, "default", node_null(c->arena, s->pos));
+	node_set(c->arena, s, "networks", m);
+	return true;
+}
+
+static void raw_names(struct fctx *c, struct node *tree, const char *section, const char *project)
+{
+	struct node *all = own_child(c, tree, section, NODE_MAP);
+
+	for (size_t i = 0; all && i < all->n; i++) {
+		const char *key = all->keys[i]->text;
+		struct node *m = node_is_map(all->items[i]) ? field_own(c, all->items[i]) : node_map(c->arena, all->items[i]->pos);
+		const struct node *external = node_get(m, "external");
+
+		all->items[i] = m;
+		set_default(c, m, "name", node_is_scalar(external) && streq(external->text, "true") ? key :
+						  arena_printf(c->arena, "%s_%s", project, key));
+	}
+}
+
+static void raw_imply_one(struct fctx *c, struct node *s, const char *name, bool restart)
+{
+	struct node *deps = own_child(c, s, "depends_on", NODE_MAP), *d;
+
+	if (node_key(deps, name))
+		return;
+	if (!deps) {
+		deps = node_map(c->arena, s->pos);
+		node_set(c->arena, s, "depends_on", deps);
+	}
+	d = node_map(c->arena, s->pos);
+	node_set(c->arena, d, "condition", node_str(c->arena, s->pos, "service_started"));
+	node_set(c->arena, d, "required", node_scalar(c->arena, s->pos, SCALAR_BOOL, "true"));
+	node_set(c->arena, d, "restart", node_scalar(c->arena, s->pos, SCALAR_BOOL, restart ? "true" : "false"));
+	node_set(c->arena, deps, name, d);
+}
+
+static void raw_imply(struct fctx *c, struct node *s)
+{
+	const struct node *links = node_get(s, "links"), *from = node_get(s, "volumes_from");
+
+	for (size_t i = 0; node_is_list(links) && i < links->n; i++)
+		raw_imply_one(c, s, link_service(c->arena, links->items[i]->text), true);
+	for (size_t i = 0; i < ARRAY_LEN(space_keys); i++) {
+		const struct node *v = node_get(s, space_keys[i]);
+		const char *name = node_is_scalar(v) ? str_after(v->text, "service:") : NULL;
+
+		if (name)
+			raw_imply_one(c, s, name, true);
+	}
+	for (size_t i = 0; node_is_list(from) && i < from->n; i++)
+		if (!str_starts(from->items[i]->text, "container:"))
+			raw_imply_one(c, s, arena_strndup(c->arena, from->items[i]->text, strcspn(from->items[i]->text, ":")), false);
+}
+
+void normalize_raw(struct fctx *c, struct node *tree, const char *project)
+{
+	struct node *services = own_child(c, tree, "services", NODE_MAP), *networks;
+	bool used = false;
+
+	for (size_t i = 0; services && i < services->n; i++) {
+		struct node *s = services->items[i], *build;
+
+		if (!node_is_map(s))
+			continue;
+		s = services->items[i] = field_own(c, s);
+		used |= raw_join_default(c, s);
+		build = own_child(c, s, "build", NODE_MAP);
+		if (build && !node_get(build, "dockerfile_inline"))
+			set_default(c, build, "dockerfile", "Dockerfile");
+		raw_imply(c, s);
+	}
+	networks = own_child(c, tree, "networks", NODE_MAP);
+	if (used && !networks) {
+		networks = node_map(c->arena, tree->pos);
+		node_set(c->arena, tree, "networks", networks);
+	}
+	if (used && !node_key(networks, "default"))
+		node_set(c->arena, networks, "default", node_map(c->arena, tree->pos));
+	raw_names(c, tree, "networks", project);
+	raw_names(c, tree, "volumes", project);
+	raw_names(c, tree, "secrets", project);
+	raw_names(c, tree, "configs", project);
 }
 
 /* ---- environment ---- */
@@ -211,26 +333,17 @@ static int by_dependency(const void *a, const void *b)
 
 static void imply_dependencies(struct project *p, struct service *s)
 {
-	const struct {
-		const char *attribute, *value;
-	} spaces[] = {
-		{ "network_mode", s->network_mode }, { "ipc", s->ipc }, { "pid", s->pid }, { "uts", s->uts }, { "cgroup", s->cgroup },
-	};
+	const char *const spaces[] = { s->network_mode, s->ipc, s->pid, s->uts, s->cgroup };
 	struct implied x = { .arena = p->arena, .s = s };
 	struct dependency *all;
 
-	for (size_t i = 0; i < s->links.n; i++) {
-		const char *link = s->links.v[i], *colon = strchr(link, ':');
-
-		if (colon && !strchr(colon + 1, ':'))
-			link = arena_strndup(p->arena, link, (size_t)(colon - link));
-		imply(&x, link, true, "links");
-	}
+	for (size_t i = 0; i < s->links.n; i++)
+		imply(&x, link_service(p->arena, s->links.v[i]), true, "links");
 	for (size_t i = 0; i < ARRAY_LEN(spaces); i++) {
-		const char *name = spaces[i].value ? str_after(spaces[i].value, "service:") : NULL;
+		const char *name = spaces[i] ? str_after(spaces[i], "service:") : NULL;
 
 		if (name)
-			imply(&x, name, true, spaces[i].attribute);
+			imply(&x, name, true, space_keys[i]);
 	}
 	for (size_t i = 0; i < s->volumes_from.n; i++) {
 		const char *from = s->volumes_from.v[i];

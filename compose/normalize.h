@@ -12,6 +12,8 @@ struct node;
 struct project;
 /* Before paths: build.context ".", target of secrets, mode and protocol of ports. */
 int normalize_tree(struct fctx *c, struct node *tree, struct err *e);
+/* Of a tree that is not interpolated and so never decoded: what of normalize_project can be said of it. */
+void normalize_raw(struct fctx *c, struct node *tree, const char *project);
 /* After decode: default network, `dockerfile`, names of resources, bare variables of environment and build args, values of
  * environment-sourced secrets and configs, implied dependencies. */
 int normalize_project(struct project *p, struct err *e);
