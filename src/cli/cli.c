@@ -116,7 +116,7 @@ static void print_cmd_help(const struct cmd *group, const struct cmd *c, FILE *o
 
 /* --- preconditions ----------------------------------------------------------------------------------------- */
 
-static void load_opts_fill(const struct app *app, const struct strv *services, struct load_opts *o)
+void app_load_opts(const struct app *app, const struct strv *services, struct load_opts *o)
 {
 	*o = (struct load_opts){ 0 };
 	strv_copy(&o->files, &app->g.files);
@@ -134,7 +134,7 @@ static void load_opts_fill(const struct app *app, const struct strv *services, s
 		strv_copy(&o->services, services);
 }
 
-static void load_opts_done(struct load_opts *o)
+void app_load_opts_done(struct load_opts *o)
 {
 	strv_done(&o->files);
 	strv_done(&o->env_files);
@@ -143,7 +143,7 @@ static void load_opts_done(struct load_opts *o)
 }
 
 /* Each warning once; what has no effect here only by commands that start something. */
-static void print_notes(const struct app *app, const struct notes *notes)
+void app_print_notes(const struct app *app, const struct notes *notes)
 {
 	for (size_t i = 0; i < notes->n; i++) {
 		const struct note *n = &notes->v[i];
@@ -199,13 +199,13 @@ int app_load_project(struct app *app, const struct strv *services, bool required
 	if (app->project)
 		return 0;
 	app->arena = app->arena ? app->arena : arena_new();
-	load_opts_fill(app, services, &o);
+	app_load_opts(app, services, &o);
 	if (!required)
 		r = name_only(app, &o, &only, e);
 	if (r >= 0 && !only)
 		r = compose_load(&o, app->arena, &notes, &app->project, e);
-	load_opts_done(&o);
-	print_notes(app, app->project ? &app->project->notes : &notes);
+	app_load_opts_done(&o);
+	app_print_notes(app, app->project ? &app->project->notes : &notes);
 	if (r < 0)
 		return r;
 	if (only)

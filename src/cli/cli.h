@@ -22,6 +22,8 @@
 struct arena;
 struct db;
 struct err;
+struct load_opts;
+struct notes;
 struct project;
 struct ctr_rows;
 struct ctr_row;
@@ -88,6 +90,11 @@ int cli_main(int argc, char **argv);
 
 /* For commands whose project depends on their options: load now (idempotent). SERVICES: named ones, their profiles become active. */
 int app_load_project(struct app *app, const struct strv *services, bool required, struct err *e);
+/* What app_load_project loads with, for commands that load in their own way (config). The strings are APP's. */
+void app_load_opts(const struct app *app, const struct strv *services, struct load_opts *ret);
+void app_load_opts_done(struct load_opts *o);
+/* Each warning once; what has no effect here only by commands that start something. */
+void app_print_notes(const struct app *app, const struct notes *notes);
 void app_unlock(struct app *app);
 /* "no such service: x" for names that are neither in the file nor among the project's containers. */
 int app_check_services(struct app *app, const struct strv *services, struct err *e);

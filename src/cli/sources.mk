@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	src/cli/cli.c src/cli/cli.h src/cli/commands.c src/cli/commands.h src/cli/opts.c src/cli/opts.h \
-	src/cli/format.c src/cli/format.h src/cli/table.c src/cli/table.h src/cli/cmd_version.c
+	src/cli/format.c src/cli/format.h src/cli/table.c src/cli/table.h src/cli/cmd_version.c src/cli/cmd_config.c
 libcli_a_SOURCES += \
 	src/cli/attach.c src/cli/attach.h src/cli/ctr_view.c src/cli/ctr_view.h src/cli/log_view.c src/cli/log_view.h \
 	src/cli/progress.c src/cli/progress.h \
