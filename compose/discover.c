@@ -97,7 +97,7 @@ static void given_env_files(const struct discovery *d, struct strv *files)
 
 static int add_env(struct discovery *d, const struct strv *files, struct err *e)
 {
-	return files->n ? env_with_files(d->arena, d->env, files, d->notes, &d->env, e) : 0;
+	return files->n ? env_with_files(d->arena, d->env, files, true, d->notes, &d->env, e) : 0;
 }
 
 static int add_default_env(struct discovery *d, const char *dir, struct err *e)

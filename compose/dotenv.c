@@ -455,7 +455,7 @@ int dotenv_read(struct arena *a, const char *path, enum dotenv_format format, co
 	const char *text;
 	size_t len;
 
-	TRY(read_text(a, path, READ_MAX_ENV, &text, &len, e));
+	TRY(read_text(a, path, env->given, READ_MAX_ENV, &text, &len, e));
 	if (dotenv_parse(a, text, len, format, env, ret, e) < 0)
 		return err_wrap(e, "failed to read %s", path);
 	drop_nameless(path, env, ret);

@@ -25,6 +25,7 @@ struct dotenv_env {
 	const char *(*lookup)(void *arg, const char *name); /* NULL: not set */
 	void (*warn)(void *arg, const char *text);          /* may be NULL */
 	void *arg;
+	bool given;                                         /* the user named the file: it may be a pipe (read.h) */
 };
 
 /* Errors are docker compose's: "line 3: unterminated quoted value "a". */

@@ -72,6 +72,7 @@ struct files {
 	struct notes *notes;
 	const struct map *base;
 	struct map added;
+	bool given;
 };
 
 static const char *lookup(void *arg, const char *name)
@@ -91,7 +92,7 @@ static void warn(void *arg, const char *text)
 
 static int add_file(struct files *f, const char *path, struct err *e)
 {
-	struct dotenv_env env = { lookup, warn, f };
+	struct dotenv_env env = { lookup, warn, f, f->given };
 	struct dotenv_vars vars = { 0 };
 	struct stat st;
 
@@ -106,10 +107,10 @@ static int add_file(struct files *f, const char *path, struct err *e)
 	return 0;
 }
 
-int env_with_files(struct arena *a, const struct map *base, const struct strv *files, struct notes *notes,
+int env_with_files(struct arena *a, const struct map *base, const struct strv *files, bool given, struct notes *notes,
 		   const struct map **ret, struct err *e)
 {
-	struct files f = { a, notes, base, MAP_INIT(NULL) };
+	struct files f = { a, notes, base, MAP_INIT(NULL), given };
 	struct map all;
 	int r = 0;
 

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/map.h"
 #include "base/strv.h"
+#include <stdbool.h>
 
 struct arena;
 struct err;
@@ -13,8 +14,9 @@ struct notes;
 
 /* "K=V" strings -> a map in the arena, for reading only. */
 const struct map *env_of(struct arena *a, char *const *environ);
-/* BASE under what FILES set: BASE wins, of the files the later one. References in them see BASE first (compose.md §21). */
-int env_with_files(struct arena *a, const struct map *base, const struct strv *files, struct notes *notes,
+/* BASE under what FILES set: BASE wins, of the files the later one. References in them see BASE first (compose.md §21). GIVEN: the
+ * user named them. */
+int env_with_files(struct arena *a, const struct map *base, const struct strv *files, bool given, struct notes *notes,
 		   const struct map **ret, struct err *e);
 /* BASE with KEY set to VALUE. */
 const struct map *env_with(struct arena *a, const struct map *base, const char *key, const char *value);

@@ -133,7 +133,7 @@ static int entry_env(const struct unit *u, const struct entry *x, const char *di
 		*ret = u->env;
 		return 0;
 	}
-	return env_with_files(a, u->env, &files, u->shared->notes, ret, e);
+	return env_with_files(a, u->env, &files, false, u->shared->notes, ret, e);
 }
 
 /* ---- loading ---- */

@@ -17,7 +17,7 @@ static bool handed_over(const char *path)
 	return str_starts(path, "/dev/fd/") || str_starts(path, "/proc/self/fd/") || streq(path, "/dev/stdin");
 }
 
-static int open_file(const char *path, struct err *e)
+static int open_file(const char *path, bool given, struct err *e)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
@@ -30,7 +30,7 @@ static int open_file(const char *path, struct err *e)
 		return err_set(e, EISDIR, "read %s: is a directory", path);
 	if (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
 		return TAKE_FD(fd);
-	if (!handed_over(path))
+	if (!S_ISFIFO(st.st_mode) || !given || !handed_over(path))
 		return err_set(e, EINVAL, "read %s: not a regular file", path);
 	TRY(fd_nonblock(fd, false, e));
 	return TAKE_FD(fd);
@@ -52,9 +52,10 @@ static int read_fd(struct arena *a, int fd, const char *path, size_t max, const 
 	return 0;
 }
 
-int read_text(struct arena *a, const char *path, size_t max, const char **ret_text, size_t *ret_len, struct err *e)
+int read_text(struct arena *a, const char *path, bool given, size_t max, const char **ret_text, size_t *ret_len,
+	      struct err *e)
 {
-	auto_close int fd = open_file(path, e);
+	auto_close int fd = open_file(path, given, e);
 
 	if (fd < 0)
 		return fd;
@@ -72,7 +73,7 @@ int read_source(struct arena *a, const char *path, const char *shown, const char
 	if (streq(path, "-"))
 		TRY(read_fd(a, STDIN_FILENO, "standard input", YAML_MAX_BYTES, &s->text, &s->len, e));
 	else
-		TRY(read_text(a, path, YAML_MAX_BYTES, &s->text, &s->len, e));
+		TRY(read_text(a, path, !from, YAML_MAX_BYTES, &s->text, &s->len, e));
 	*ret = s;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #pragma once
 #include "base/auto.h"
 #include "compose/node.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena;
@@ -15,8 +16,10 @@ struct err;
 
 enum { READ_MAX_ENV = 16 << 20 }; /* .env, env_file, label_file */
 
-/* The text (in the arena, terminated; may hold NULs: see *RET_LEN). Errors: "open PATH: no such file or directory". */
-int read_text(struct arena *a, const char *path, size_t max, const char **ret_text, size_t *ret_len, struct err *e);
-/* A compose file: PATH "-" is standard input. SHOWN names it in messages. */
+/* The text (in the arena, terminated; may hold NULs: see *RET_LEN). GIVEN: the user named it, so it may be a pipe of theirs.
+ * Errors: "open PATH: No such file or directory". */
+int read_text(struct arena *a, const char *path, bool given, size_t max, const char **ret_text, size_t *ret_len,
+	      struct err *e);
+/* A compose file: PATH "-" is standard input. SHOWN names it in messages; FROM: the file that asked for it, NULL: the user. */
 int read_source(struct arena *a, const char *path, const char *shown, const char *dir, const struct source *from,
 		const struct source **ret, struct err *e);

@@ -123,7 +123,7 @@ int unit_interp(struct unit *u, struct node *n, struct err *e)
 
 /* ---- documents ---- */
 
-static int drop_version(struct fctx *c, const struct unit_file *f, struct node *doc, struct err *e)
+static int drop_version(struct fctx *c, struct node *doc, struct err *e)
 {
 	const struct node *version = node_key(doc, "version"), *value = node_get(doc, "version");
 
@@ -135,8 +135,7 @@ static int drop_version(struct fctx *c, const struct unit_file *f, struct node *
 		return -EINVAL;
 	}
 	field_warn(c, version,
-		   "%s: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion",
-		   f->path);
+		   "the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion");
 	node_remove(doc, "version");
 	return 0;
 }
@@ -153,7 +152,7 @@ static int add_document(struct unit *u, const struct unit_file *f, struct node *
 		return node_err(e, doc, "top-level object must be a mapping, not a %s", node_kind_name(doc));
 	reset_take(u->shared->arena, doc, &resets);
 	TRY(unit_interp(u, doc, e));
-	TRY(drop_version(&c, f, doc, e));
+	TRY(drop_version(&c, doc, e));
 	TRY(fields_canon(&c, project_fields, doc, e));
 	TRY(include_apply(u, &here, &resets, &doc, e));
 	if (u->tree)

@@ -24,7 +24,7 @@ static void check(const char *in, enum dotenv_format format, const char *want, c
 {
 	AUTO(arena_free) struct arena *a = arena_new();
 	AUTO_STRV(env);
-	struct dotenv_env x = { lookup, NULL, &env };
+	struct dotenv_env x = { .lookup = lookup, .arg = &env };
 	struct dotenv_vars v = { 0 };
 	AUTO_ERR(e);
 	auto_free char *got = NULL;
@@ -110,7 +110,7 @@ static void one_case(const struct cJSON *c)
 	AUTO_STRV(env);
 	AUTO_STRV(prior);
 	const char *id = json_str(c, "id"), *content = json_str(c, "content"), *want_err = json_str(c, "error");
-	struct dotenv_env x = { lookup, NULL, &env };
+	struct dotenv_env x = { .lookup = lookup, .arg = &env };
 	struct dotenv_vars v = { 0 };
 	AUTO_ERR(e);
 	const char *rest;
