@@ -3,7 +3,8 @@ noinst_LIBRARIES += libcontainer.a
 libcontainer_a_SOURCES = \
 	engine/container/cgroup_of.c engine/container/cgroup_of.h engine/container/child.c engine/container/child.h \
 	engine/container/container.h engine/container/devices.c engine/container/devices.h engine/container/exec.h \
-	engine/container/init_program.c engine/container/init_program.h engine/container/log.h \
+	engine/container/init_program.c engine/container/init_program.h engine/container/log.c \
+	engine/container/log.h engine/container/log_read.c \
 	engine/container/mountplan.c engine/container/mountplan.h engine/container/process.c engine/container/process.h \
 	engine/container/rootfs.c engine/container/rootfs.h engine/container/rootfs_dev.c engine/container/rootfs_priv.h \
 	engine/container/spec.c engine/container/spec.h engine/container/spec_check.c engine/container/start.c \
@@ -22,3 +23,11 @@ endif
 tests_unit_test_spec_SOURCES = tests/unit/test_spec.c
 tests_unit_test_spec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_spec_LDADD = libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_log
+TESTS += tests/unit/test_log
+endif
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_log_LDADD = libcontainer.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
