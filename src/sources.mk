@@ -5,3 +5,11 @@ gantry_SOURCES = src/gantry.c
 pkglibexec_PROGRAMS += gantry-image
 gantry_image_SOURCES = src/gantry-image.c
 gantry_image_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS)
+
+# gantry-keep: freestanding (no libc, no start files), so none of the common flags, sanitizers least of all
+pkglibexec_PROGRAMS += gantry-keep
+gantry_keep_SOURCES = src/gantry-keep.c
+gantry_keep_CPPFLAGS = -I$(top_srcdir)
+gantry_keep_CFLAGS = -std=gnu11 -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -fno-asynchronous-unwind-tables
+gantry_keep_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noseparate-code
+gantry_keep_LDADD =

@@ -7,12 +7,16 @@
  * get stream messages. A closed socket without a reply means that the monitor died: the client connects again (a new one comes by itself).
  *
  *   start {id}                     reply when the program was exec'd (or the failing step)
- *   stop {id,timeout_ns,signal}    signal, grace, kill; reply when it is gone and its row says exited. timeout_ns < 0: the spec's
+ *   stop {id,timeout_ns,signal}    signal, grace, kill; reply {code,known} when it is gone and its row says exited. timeout_ns < 0: the spec's.
+ *                                  With "host":true it stays wanted, and the project is marked to come back (host shutdown, in the caller's order)
  *   kill {id,signal}  pause {id}  unpause {id}   restart {id,timeout_ns}
- *   attach {id,stdin:bool,logs:bool} + fds [stdin_r, stdout_w, stderr_w] or a socket; output is copied besides the log until exit
+ *   attach {id,stdin:bool} + fds [stdin_r if stdin, stdout_w, stderr_w unless tty]: pipes of the client's own making (they become non-blocking).
+ *                                  {"event":"attached"} at once, then output is copied besides the log; final reply {code} when it has ended
+ *                                  and all output was written. May come before start, so that no byte is missed
  *   resize {id,rows,cols}          wait {id} -> {code}
- *   exec {id,argv,env,user,cwd,…}  exec -d: the monitor starts and reaps it
- *   shutdown {}                    used by the host-shutdown unit: stop all in order, remember that they ran
+ *   exec {id,argv,env,user,cwd,privileged,tty} -> {pid}   exec -d: reply when it was exec'd; the monitor reaps it
+ *   health {id} -> {status,streak,log}   the last probes, also those that changed nothing in the row
+ *   shutdown {}                    stop all at once, remember that they ran (what SIGTERM to a monitor does)
  *   ping {} -> {pid,version}
  */
 #pragma once
@@ -20,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { CONTROL_VERSION = 1, CONTROL_MAX = 128 << 10 };
 struct cJSON;
 struct dirs;
 struct err;

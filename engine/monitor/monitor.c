@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/monitor/monitor.c - lock, adopt what runs, loop
+ *
+ *   gantry-monitor PROJECT [--lock FD] [--ready FD]      environment: GANTRY_ROOT, GANTRY_RUN
+ *
+ * --lock: the project's lock, taken by the keeper that starts us. --ready: 'R' is written when ctl.sock is there, else an encoded error; the
+ * descriptor closed without a word: another monitor was faster. Each turn of the loop ends with: rows, launches, answers.
+ */
+#include "engine/monitor/monitor.h"
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/container/container.h"
+#include "net/dns.h"
+#include "state/db.h"
+#include "state/event_store.h"
+#include "state/lock.h"
+#include "state/project_store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static const int64_t idle_after = 2000000000, retry_after = 1000000000;
+enum { REPORT_MAX = 256 << 10 };
+
+/* ---- small services for the other files ---- */
+void monitor_report(struct monitor *m, const char *what, const struct err *e)
+{
+	char now[TIME_TEXT];
+
+	(void)m;
+	fprintf(stderr, "%s %s: %s\n", time_rfc3339(time_now_ns(), now), what, err_text(e));
+}
+struct db *monitor_db(struct monitor *m, struct err *e)
+{
+	if (!m->db && db_open(&m->dirs, 0, &m->db, e) < 0)
+		return NULL;
+	watch_arm(&m->idle, idle_after);
+	return m->db;
+}
+static struct db *db_for_names(void *arg)
+{
+	AUTO_ERR(e);
+	struct db *db = monitor_db(arg, &e);
+
+	if (!db)
+		monitor_report(arg, "database", &e);
+	return db;
+}
+int monitor_dns(struct monitor *m, struct err *e)
+{
+	return m->dns ? 0 : dns_host_new(m->loop, &m->dirs, m->project, db_for_names, m, &m->dns, e);
+}
+char *monitor_buf(struct monitor *m)
+{
+	if (!m->buf) {
+		m->buf = xmalloc(MONITOR_BUF);
+		watch_arm(&m->idle, idle_after);
+	}
+	return m->buf;
+}
+static int on_idle(struct watch *w, uint32_t events)
+{
+	struct monitor *m = CONTAINER_OF(w, struct monitor, idle);
+
+	(void)events;
+	m->expecting = false;
+	db_close(m->db);
+	m->db = NULL;
+	free(TAKE(m->buf));
+	malloc_trim(0);
+	return 0;
+}
+void monitor_dirty(struct mctr *c)
+{
+	c->dirty = true;
+	c->m->dirty = true;
+}
+void monitor_event(struct mctr *c, const char *action, const char *key, const char *value)
+{
+	struct monitor *m = c->m;
+	AUTO(json_free) struct cJSON *o = json_object();
+	struct event *ev;
+
+	m->dirty = true;
+	if (m->nevents >= EVENTS_MAX) /* only when the database cannot be written for long */
+		return;
+	json_add_str(o, "name", c->spec->name);
+	json_add_str(o, "image", c->spec->image_ref);
+	if (key)
+		json_add_str(o, key, value);
+	ev = xcalloc(1, sizeof(*ev));
+	ev->row = (struct event_row){ .time_ns = time_now_ns(), .type = xstrdup("container"), .action = xstrdup(action),
+		.project = xstrdup(m->project), .service = xstrdup0(c->spec->service), .actor = xstrdup(c->id), .attributes = json_text(o, false) };
+	*m->events_end = ev;
+	m->events_end = &ev->next;
+	m->nevents++;
+}
+struct sandbox *monitor_sandbox(struct monitor *m, const char *id)
+{
+	struct sandbox *s;
+
+	for (s = m->sandboxes; s; s = s->next)
+		if (streq(s->id, id))
+			return s;
+	s = xcalloc(1, sizeof(*s));
+	s->id = xstrdup(id);
+	s->fds = (struct net_sandbox_fds){ .netns = -1, .dns_udp = -1, .dns_tcp = -1 };
+	s->next = m->sandboxes;
+	m->sandboxes = s;
+	return s;
+}
+
+/* ---- children ---- */
+void monitor_watch_child(struct monitor *m, struct child *c, pid_t pid, void (*ended)(struct child *, int))
+{
+	*c = (struct child){ .next = m->children, .pid = pid, .ended = ended };
+	m->children = c;
+}
+static void close_all_but(const int *keep, size_t n)
+{
+	int from = 3;
+
+	for (;;) {
+		int next = -1; /* the lowest kept one from FROM on */
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= from && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next != from && syscall(SYS_close_range, from, next < 0 ? ~0U : (unsigned)next - 1, 0) < 0)
+			for (int fd = from; fd < (next < 0 ? 4096 : next); fd++) /* before Linux 5.9 */
+				close(fd);
+		if (next < 0)
+			return;
+		from = next + 1;
+	}
+}
+pid_t monitor_fork(struct monitor *m, const int *keep, size_t n, struct err *e)
+{
+	sigset_t none;
+	pid_t pid;
+
+	BUG_ON(m->db && db_in_transaction(m->db));
+	fflush(stderr);
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, "make a process");
+	if (pid > 0)
+		return pid;
+	for (int s = 1; s < 32; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			signal(s, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	close_all_but(keep, n);
+	return 0;
+}
+static void reaped(struct monitor *m, pid_t pid, int status)
+{
+	for (struct child **p = &m->children; *p; p = &(*p)->next)
+		if ((*p)->pid == pid) {
+			struct child *c = *p;
+
+			*p = c->next;
+			c->pid = 0;
+			c->ended(c, status);
+			return;
+		}
+	/* K's and keepers tell by their sockets. A container's first process falls to us when its keeper is killed. */
+	for (struct mctr *c = m->ctrs; c; c = c->next)
+		if (c->pid.pid == pid) {
+			keeper_reaped(c, status);
+			return;
+		}
+}
+static int on_signal(struct watch *w, uint32_t events)
+{
+	struct monitor *m = CONTAINER_OF(w, struct monitor, signals);
+	struct signalfd_siginfo si;
+	int status;
+	pid_t pid;
+
+	(void)events;
+	while (read(w->fd, &si, sizeof(si)) == sizeof(si))
+		if (si.ssi_signo == SIGTERM)
+			serve_shutdown(m);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		reaped(m, pid, status);
+	return 0;
+}
+
+/* ---- containers in memory ---- */
+static int on_ctr_timer(struct watch *w, uint32_t events)
+{
+	(void)events;
+	ctr_event(CONTAINER_OF(w, struct mctr, timer), EV_TIMER);
+	return 0;
+}
+static struct mctr *ctr_make(struct monitor *m, const struct ctr_row *row, struct err *e)
+{
+	struct mctr *c;
+	struct ctr_spec *spec;
+
+	if (!streq0(row->project, m->project)) {
+		err_set(e, EINVAL, "container '%s' is not of project '%s'", row->name, m->project);
+		return NULL;
+	}
+	if (container_load_spec(&m->dirs, row->id, &spec, e) < 0)
+		return NULL;
+	c = xcalloc(1, sizeof(*c));
+	c->m = m;
+	c->spec = spec;
+	memcpy(c->id, row->id, ID_BUF);
+	c->sandbox_id = xstrdup0(row->sandbox);
+	if (c->sandbox_id)
+		c->sandbox = monitor_sandbox(m, c->sandbox_id);
+	c->pidfd = c->keep_sock = c->stdin_fd = c->pty = c->reaped = -1;
+	for (int i = 0; i < LOG_STREAMS; i++)
+		c->out[i] = (struct stream){ .src = -1, .hold_r = -1, .hold_w = -1 };
+	c->desired = row->desired;
+	c->started_ns = row->started_ns;
+	c->finished_ns = row->finished_ns;
+	c->exit_code = row->exit_code;
+	c->exit_known = row->exit_known;
+	c->restarts.count = c->restarts.attempts = row->restart_count; /* the user's start begins at 0 */
+	c->grace_ns = -1;
+	if (watch_timer(m->loop, &c->timer, on_ctr_timer, e) < 0) {
+		ctr_spec_free(spec);
+		free(c->sandbox_id);
+		free(c);
+		return NULL;
+	}
+	c->next = m->ctrs;
+	m->ctrs = c;
+	return c;
+}
+struct mctr *monitor_ctr(struct monitor *m, const char *id, struct err *e)
+{
+	AUTO_DONE(ctr_row_done) struct ctr_row row = { 0 };
+	struct db *db;
+	int r;
+
+	for (struct mctr *c = m->ctrs; c; c = c->next)
+		if (streq(c->id, id))
+			return c;
+	db = monitor_db(m, e);
+	if (!db)
+		return NULL;
+	r = ctr_get(db, id, &row, e);
+	if (r == 1)
+		err_set(e, ENOENT, "there is no container '%.12s'", id);
+	return r == 0 ? ctr_make(m, &row, e) : NULL;
+}
+static void ctr_free(struct mctr *c)
+{
+	auto_free char *dir = dirs_run(&c->m->dirs, "c/%s", c->id);
+	AUTO_ERR(e);
+
+	watch_done(&c->timer);
+	watch_done(&c->health_timer);
+	logio_stop(c);
+	keeper_bye(c);
+	if (c->pidfd >= 0)
+		close(c->pidfd);
+	if (!c->dirty && file_remove_tree_path(dir, &e) < 0) /* the row has what `exit` said */
+		monitor_report(c->m, "run folder", &e);
+	health_done(&c->health);
+	err_clear(&c->failed);
+	ctr_spec_free(c->spec);
+	free(c->sandbox_id);
+	free(c);
+}
+/* Those that are down, written and of no interest to any client. */
+static void forget(struct monitor *m)
+{
+	for (struct mctr **p = &m->ctrs; *p;) {
+		struct mctr *c = *p;
+
+		if (c->state == M_DOWN && !c->dirty && !c->adopting && !c->probe && !serve_interested(c)) {
+			*p = c->next;
+			ctr_free(c);
+		} else {
+			p = &c->next;
+		}
+	}
+}
+
+/* ---- rows ---- */
+static int write_exit(struct db *db, const struct mctr *c, struct err *e)
+{
+	if (c->failed.code)
+		return ctr_set_error(db, c->id, err_text(&c->failed), c->exit_code, e);
+	return ctr_set_exited(db, c->id, c->exit_code, c->exit_known, c->oom, c->finished_ns, e);
+}
+static int write_row(struct db *db, const struct mctr *c, struct err *e)
+{
+	if (c->dirty_desired)
+		TRY(ctr_set_desired(db, c->id, c->desired, e));
+	if (c->dirty_health) {
+		auto_free char *log = health_json(&c->health);
+
+		TRY(ctr_set_health(db, c->id, c->health.status, log, e));
+	}
+	switch (c->state) {
+	case M_STARTING:
+		return ctr_set_starting(db, c->id, e);
+	case M_RUNNING:
+		TRY(ctr_set_running(db, c->id, &c->pid, &c->keeper, c->m->dirs.boot_id, c->started_ns, e));
+		return ctr_set_restarts(db, c->id, c->restarts.count, e);
+	case M_PAUSED:
+	case M_STOPPING:
+		TRY(ctr_set_keeper(db, c->id, &c->keeper, e));
+		return ctr_set_state(db, c->id, ctr_row_state(c), e);
+	case M_BACKOFF:
+		TRY(write_exit(db, c, e));
+		TRY(ctr_set_restarts(db, c->id, c->restarts.count, e));
+		return ctr_set_state(db, c->id, CTR_RESTARTING, e);
+	case M_DOWN:
+		return c->finished_ns || c->failed.code ? write_exit(db, c, e) : 0;
+	default:
+		return 0; /* ending: told when it has */
+	}
+}
+static int write_rows(struct monitor *m, struct err *e)
+{
+	struct db *db = monitor_db(m, e);
+
+	if (!db)
+		return -e->code;
+	TRY(db_begin(db, e));
+	for (struct mctr *c = m->ctrs; c; c = c->next)
+		if (c->dirty && write_row(db, c, e) < 0)
+			goto failed;
+	for (struct event *ev = m->events; ev; ev = ev->next)
+		if (event_add(db, &ev->row, e) < 0)
+			goto failed;
+	db_touch(db, m->project);
+	if (db_commit(db, e) < 0)
+		goto failed;
+	return 0;
+failed:
+	if (db_in_transaction(db))
+		db_rollback(db);
+	return -e->code;
+}
+static void events_clear(struct monitor *m)
+{
+	while (m->events) {
+		struct event *ev = m->events;
+
+		m->events = ev->next;
+		event_row_done(&ev->row);
+		free(ev);
+	}
+	m->events_end = &m->events;
+	m->nevents = 0;
+}
+static bool rows_pending(const struct monitor *m)
+{
+	for (const struct mctr *c = m->ctrs; c; c = c->next)
+		if (c->dirty)
+			return true;
+	return m->events != NULL;
+}
+static void flush_rows(struct monitor *m)
+{
+	AUTO_ERR(e);
+
+	if (!rows_pending(m))
+		return;
+	if (write_rows(m, &e) < 0) {
+		monitor_report(m, "state", &e);
+		watch_arm(&m->retry, retry_after);
+		return;
+	}
+	for (struct mctr *c = m->ctrs; c; c = c->next)
+		c->dirty = c->dirty_health = c->dirty_desired = false;
+	events_clear(m);
+}
+static int on_retry(struct watch *w, uint32_t events)
+{
+	(void)events;
+	CONTAINER_OF(w, struct monitor, retry)->dirty = true;
+	return 0;
+}
+/* What was told must survive a power cut: one fdatasync for all answers of this turn. */
+static void answer(struct monitor *m)
+{
+	AUTO_ERR(e);
+
+	if (!m->replies)
+		return;
+	m->replies = false;
+	if (m->db && db_sync(m->db, &e) < 0)
+		monitor_report(m, "state", &e);
+	serve_flush(m);
+}
+static bool anything_left(const struct monitor *m)
+{
+	if (m->clients || m->children || m->expecting)
+		return true;
+	for (const struct mctr *c = m->ctrs; c; c = c->next)
+		if (c->state != M_DOWN || c->dirty)
+			return true;
+	return false;
+}
+static void turn_end(struct monitor *m)
+{
+	for (int again = 0; m->dirty && again < 4; again++) { /* a launch that fails at once changes rows */
+		m->dirty = false;
+		flush_rows(m);
+		launch_all(m);
+	}
+	answer(m);
+	forget(m);
+}
+
+/* ---- adopt ---- */
+static void adopt_unkept(struct mctr *c, const struct ctr_row *row)
+{
+	struct monitor *m = c->m;
+	AUTO_ERR(e);
+	int code = -1;
+	int64_t when = 0;
+
+	if (ctr_row_alive(row, m->dirs.boot_id)) {
+		c->pid = row->pid;
+		c->pidfd = proc_pidfd(&row->pid, &e);
+		err_clear(&e);
+		if (c->pidfd >= 0) { /* both were killed: it runs without our ends of its stdio */
+			monitor_adopted(c);
+			if (keeper_respawn(c, &e) < 0)
+				monitor_report(m, "another keeper", &e);
+			return;
+		}
+	}
+	(void)keeper_exit_file(c, &code, &when);
+	if (row->state == CTR_STARTING) {
+		(void)err_set(&c->failed, EINTR, "the start was interrupted");
+		c->state = M_STARTING;
+		ctr_event(c, EV_FAILED);
+		return;
+	}
+	if (!streq0(row->boot_id, m->dirs.boot_id))
+		c->stopped = true; /* before a reboot; what shall run again is up to who brings the project up */
+	c->state = M_RUNNING;
+	ctr_ended(c, code >= 0, code >= 0 ? code : 255, when);
+}
+/* Its keeper has told all; the row says what was going on. */
+void monitor_adopted(struct mctr *c)
+{
+	AUTO_ERR(e);
+	static const enum mstate map[CTR_STATES] = {
+		[CTR_PAUSED] = M_PAUSED, [CTR_STOPPING] = M_STOPPING, [CTR_RESTARTING] = M_RUNNING,
+	};
+
+	c->adopting = false;
+	c->state = map[c->adopt_as] ? map[c->adopt_as] : M_RUNNING;
+	if (!c->started_ns)
+		c->started_ns = time_now_ns();
+	health_begin(&c->health, &c->spec->health);
+	if (c->health.status != HEALTH_NONE)
+		c->health.status = c->adopt_health;
+	if (c->out[LOG_STDOUT].hold_r >= 0 && logio_start(c, &e) < 0)
+		monitor_report(c->m, "log", &e);
+	if (c->adopt_as == CTR_RESTARTING) { /* between two runs: its keeper has stayed for this */
+		logio_stop(c);
+		c->state = M_BACKOFF;
+		c->again = true;
+		watch_arm(&c->timer, MIN(100000000LL << MIN(MAX(c->restarts.count - 1, 0), 10), 60000000000LL));
+	}
+	if (c->state == M_RUNNING)
+		probe_schedule(c);
+	if (c->state == M_STOPPING) { /* how long it had waited is not known: once more */
+		c->stopped = c->desired == DESIRED_STOPPED;
+		c->state = M_RUNNING;
+		c->stop_signal = ctr_stop_signal(c);
+		ctr_event(c, EV_STOP);
+	}
+	monitor_dirty(c);
+}
+static int adopt(struct monitor *m, struct err *e)
+{
+	AUTO_DONE(ctr_rows_done) struct ctr_rows rows = CTR_ROWS_INIT;
+	int64_t deadline = time_mono_ns() + 3000000000;
+	struct db *db = monitor_db(m, e);
+	bool waiting = true;
+
+	if (!db)
+		return -e->code;
+	TRY(ctr_list(db, m->project, NULL, &rows, e));
+	for (size_t i = 0; i < rows.n; i++) {
+		struct ctr_row *row = &rows.v[i];
+		AUTO_ERR(why);
+		struct mctr *c;
+		int r;
+
+		if (row->state < CTR_STARTING || row->state > CTR_RESTARTING)
+			continue;
+		c = ctr_make(m, row, &why);
+		if (!c) {
+			monitor_report(m, row->name, &why);
+			continue;
+		}
+		c->adopt_as = row->state;
+		c->adopt_health = row->health;
+		c->adopting = true;
+		r = keeper_adopt(c, &why);
+		if (r == 0)
+			continue;
+		if (r < 0)
+			monitor_report(m, row->name, &why);
+		c->adopting = false;
+		adopt_unkept(c, row);
+	}
+	while (waiting && time_mono_ns() < deadline) {
+		waiting = false;
+		for (struct mctr *c = m->ctrs; c; c = c->next)
+			waiting |= c->adopting;
+		if (waiting)
+			TRY(loop_once(m->loop, 100));
+	}
+	return 0;
+}
+
+/* ---- begin ---- */
+static void reset_limits(void)
+{
+	struct rlimit r;
+
+	/* The caller's shell is no measure for us or, by inheritance, for anybody. */
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+	setrlimit(RLIMIT_CPU, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+static void open_report(const struct monitor *m)
+{
+	auto_free char *path = dirs_run(&m->dirs, "p/%s/monitor.log", m->project);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
+	struct stat st;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > REPORT_MAX)
+		(void)!ftruncate(fd, 0);
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(fd >= 0 ? fd : null, 2);
+	if (fd > 2)
+		close(fd);
+	if (null > 2)
+		close(null);
+}
+static void close_report(const struct monitor *m)
+{
+	auto_free char *path = dirs_run(&m->dirs, "p/%s/monitor.log", m->project);
+	struct stat st;
+
+	if (fstat(2, &st) == 0 && st.st_size == 0)
+		(void)unlink(path);
+}
+struct monitor_args {
+	const char *project;
+	int lock, ready;
+};
+static int parse_args(int argc, char **argv, struct monitor_args *a, struct err *e)
+{
+	*a = (struct monitor_args){ .project = argc > 1 ? argv[1] : "", .lock = -1, .ready = -1 };
+	for (int i = 2; i < argc; i += 2) {
+		int64_t fd;
+
+		if (i + 1 >= argc || num_int(argv[i + 1], 3, INT32_MAX, &fd, e) < 0)
+			return err_set(e, EINVAL, "option '%s' needs a descriptor", argv[i]);
+		if (streq(argv[i], "--lock"))
+			a->lock = (int)fd;
+		else if (streq(argv[i], "--ready"))
+			a->ready = (int)fd;
+		else
+			return err_set(e, EINVAL, "unknown option '%s'", argv[i]);
+	}
+	if (!name_is_project(a->project))
+		return err_set(e, EINVAL, "usage: gantry-monitor PROJECT (started by gantry)");
+	return 0;
+}
+/* 1: somebody else is the monitor. */
+static int take_lock(struct monitor *m, int inherited, struct err *e)
+{
+	auto_free char *path = dirs_run(&m->dirs, "p/%s/lock", m->project);
+	struct stat a, b;
+
+	if (inherited >= 0 && fstat(inherited, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+		m->lock = inherited;
+		return fd_cloexec(inherited, true);
+	}
+	return lock_monitor(&m->dirs, m->project, &m->lock, e);
+}
+static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
+{
+	static const int sigs[] = { SIGCHLD, SIGTERM, 0 };
+	int r;
+
+	TRY(dirs_prepare(&m->dirs, e));
+	r = take_lock(m, a->lock, e);
+	if (r != 0)
+		return r;
+	open_report(m);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (const int *s = (const int[]){ SIGPIPE, SIGINT, SIGHUP, SIGQUIT, 0 }; *s; s++)
+		signal(*s, SIG_IGN);
+	m->loop = loop_new(e);
+	if (!m->loop)
+		return -e->code;
+	TRY(watch_signals(m->loop, &m->signals, sigs, on_signal, e));
+	TRY(watch_timer(m->loop, &m->idle, on_idle, e));
+	TRY(watch_timer(m->loop, &m->retry, on_retry, e));
+	TRY(fd_pipe(m->scratch, e));
+	TRY(serve_listen(m, e));
+	FP("monitor.adopt", e);
+	TRY(adopt(m, e));
+	return serve_open(m, e);
+}
+static void tell_ready(int fd, int r, const struct err *e)
+{
+	if (fd < 0)
+		return;
+	if (r == 0) {
+		(void)!write(fd, "R", 1);
+	} else if (r < 0) {
+		size_t n;
+		auto_free char *text = err_encode(e, &n);
+
+		(void)!write(fd, text, n);
+	}
+	close(fd);
+}
+static int run(struct monitor *m, struct err *e)
+{
+	for (;;) {
+		turn_end(m);
+		if (!anything_left(m))
+			return 0;
+		if (loop_once(m->loop, -1) < 0)
+			return err_set(e, EIO, "the event loop ended");
+	}
+}
+int monitor_main(int argc, char **argv)
+{
+	struct monitor m = { .lock = -1, .listen_fd = -1, .scratch = { -1, -1 } };
+	struct monitor_args a;
+	AUTO_ERR(e);
+	int r;
+
+	log_setup("gantry-monitor", 2, getenv("GANTRY_DEBUG") != NULL);
+	m.events_end = &m.events;
+	r = parse_args(argc, argv, &a, &e);
+	if (r < 0) {
+		log_err(&e);
+		return 2;
+	}
+	/* Nobody's child: the first process ends at once, so that whoever started us has nothing to wait for. */
+	if (fork() != 0)
+		_exit(0);
+	setsid();
+	umask(077);
+	(void)!chdir("/");
+	reset_limits();
+	m.project = xstrdup(a.project);
+	m.expecting = a.ready >= 0;
+	dirs_init(&m.dirs, NULL, NULL);
+	r = begin(&m, &a, &e);
+	if (a.ready >= 0)
+		tell_ready(a.ready, r, &e);
+	if (r > 0)
+		return 0;
+	if (r == 0)
+		r = run(&m, &e);
+	if (r < 0)
+		monitor_report(&m, "end", &e);
+	serve_close(&m);
+	close_report(&m);
+	db_close(m.db);
+	dns_host_free(m.dns);
+	/* The rest goes with the process; the lock last of all. */
+	return r < 0;
+}
