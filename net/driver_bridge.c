@@ -132,7 +132,7 @@ static int bridge_up(struct netlink *rt, const struct dirs *d, const struct netw
 static int bridge_join(struct netlink *rt, int netns, const struct leg *leg, struct err *e)
 {
 	struct link_info master;
-	struct link_veth v = { .name = leg->host, .peer = leg->ifname, .mtu = leg->opt.mtu, .peer_index = leg->index, .peer_mac = leg->mac,
+	struct link_veth v = { .name = leg->host, .inner = leg->ifname, .mtu = leg->opt.mtu, .index = leg->index, .mac = leg->mac,
 			       .netns = netns };
 	int r = link_find(rt, leg->master, &master, e);
 
@@ -142,11 +142,10 @@ static int bridge_join(struct netlink *rt, int netns, const struct leg *leg, str
 		return -ENODEV;
 	}
 	TRY(r);
-	v.master = master.index;
 	if (!v.mtu && master.mtu != 1500)
 		v.mtu = master.mtu;
 	link_veth_add(rt, &v);
-	link_alias(rt, leg->host, leg->mark);
+	link_attach(rt, leg->host, master.index, leg->mark);
 	if (!leg->opt.icc)
 		link_isolate(rt, leg->host);
 	return 0;

@@ -50,28 +50,36 @@ void link_add(struct netlink *nl, const struct link_new *l)
 /* An existing name is no success here: its peer is not the one we asked for. */
 void link_veth_add(struct netlink *nl, const struct link_veth *v)
 {
-	struct ifinfomsg host = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
-	struct ifinfomsg peer = { .ifi_index = (int)v->peer_index };
+	struct ifinfomsg inner = { .ifi_index = (int)v->index }, host = { 0 };
 
-	netlink_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &host, sizeof(host), 0, "make link '%s'", v->name);
-	netlink_put_str(nl, IFLA_IFNAME, v->name);
-	netlink_put_u32(nl, IFLA_MASTER, v->master);
+	netlink_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &inner, sizeof(inner), 0, "make link '%s'", v->name);
+	netlink_put_str(nl, IFLA_IFNAME, v->inner);
+	netlink_put_u32(nl, IFLA_NET_NS_FD, (uint32_t)v->netns);
 	if (v->mtu)
 		netlink_put_u32(nl, IFLA_MTU, v->mtu);
+	if (v->mac)
+		netlink_put(nl, IFLA_ADDRESS, v->mac, MAC_LEN);
 	netlink_nest(nl, IFLA_LINKINFO);
 	netlink_put_str(nl, IFLA_INFO_KIND, "veth");
 	netlink_nest(nl, IFLA_INFO_DATA);
 	netlink_nest(nl, VETH_INFO_PEER);
-	netlink_put_raw(nl, &peer, sizeof(peer));
-	netlink_put_str(nl, IFLA_IFNAME, v->peer);
-	netlink_put_u32(nl, IFLA_NET_NS_FD, (uint32_t)v->netns);
+	netlink_put_raw(nl, &host, sizeof(host));
+	netlink_put_str(nl, IFLA_IFNAME, v->name);
 	if (v->mtu)
 		netlink_put_u32(nl, IFLA_MTU, v->mtu);
-	if (v->peer_mac)
-		netlink_put(nl, IFLA_ADDRESS, v->peer_mac, MAC_LEN);
 	netlink_nest_end(nl);
 	netlink_nest_end(nl);
 	netlink_nest_end(nl);
+}
+
+void link_attach(struct netlink *nl, const char *name, uint32_t master, const char *alias)
+{
+	struct ifinfomsg ifi = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+
+	netlink_begin(nl, RTM_NEWLINK, 0, &ifi, sizeof(ifi), 0, "put link '%s' into its bridge", name);
+	netlink_put_str(nl, IFLA_IFNAME, name);
+	netlink_put_u32(nl, IFLA_MASTER, master);
+	netlink_put(nl, IFLA_IFALIAS, alias, strlen(alias));
 }
 
 static void set_begin(struct netlink *nl, uint32_t index, const char *name, unsigned flags, const char *what)
@@ -315,18 +323,28 @@ static void restart_cidrs(void *arg)
 	((struct cidr_list *)arg)->n = 0;
 }
 
+int link_addresses(struct netlink *nl, struct cidr_list *ret, struct err *e)
+{
+	AUTO_DONE(cidr_list_done) struct cidr_list l = { 0 };
+	struct ifaddrmsg ifa = { 0 };
+	struct netlink_query q = { .type = RTM_GETADDR, .hdr = &ifa, .hdr_len = sizeof(ifa), .dump = true, .fn = on_address,
+				   .restart = restart_cidrs, .arg = &l };
+
+	TRY(netlink_query(nl, &q, "list of addresses", e));
+	*ret = l;
+	l = (struct cidr_list){ 0 };
+	return 0;
+}
+
 int link_routes(struct netlink *nl, struct cidr_list *ret, struct err *e)
 {
 	AUTO_DONE(cidr_list_done) struct cidr_list routes = { 0 }, addresses = { 0 };
 	struct rtmsg rt = { 0 };
-	struct ifaddrmsg ifa = { 0 };
 	struct netlink_query q = { .type = RTM_GETROUTE, .hdr = &rt, .hdr_len = sizeof(rt), .dump = true, .fn = on_route,
 				   .restart = restart_cidrs, .arg = &routes };
-	struct netlink_query q2 = { .type = RTM_GETADDR, .hdr = &ifa, .hdr_len = sizeof(ifa), .dump = true, .fn = on_address,
-				    .restart = restart_cidrs, .arg = &addresses };
 
 	TRY(netlink_query(nl, &q, "list of routes", e));
-	TRY(netlink_query(nl, &q2, "list of addresses", e));
+	TRY(link_addresses(nl, &addresses, e));
 	for (size_t i = 0; i < addresses.n; i++)
 		cidr_list_add(&routes, &addresses.v[i]);
 	*ret = routes;

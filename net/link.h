@@ -27,14 +27,17 @@ struct link_new {
 };
 void link_add(struct netlink *nl, const struct link_new *l);
 
-/* Host end here, in bridge MASTER and up; PEER made directly in NETNS with index and MAC, still down. */
+/* The inner end is made directly in NETNS, with index and MAC, still down; the host end here, still down. (The kernel honours a wanted index for
+ * the first of a pair only, so the inner one is the first, and its peer gets master and mark by link_attach.) */
 struct link_veth {
-	const char *name, *peer;
-	uint32_t master, mtu, peer_index;
-	const uint8_t *peer_mac;
+	const char *name, *inner;
+	uint32_t mtu, index;
+	const uint8_t *mac;
 	int netns;
 };
 void link_veth_add(struct netlink *nl, const struct link_veth *v);
+/* Puts NAME into bridge MASTER, marks it, starts it. */
+void link_attach(struct netlink *nl, const char *name, uint32_t master, const char *alias);
 /* The mark that says whose it is, "gantry:ROOT:…". */
 void link_alias(struct netlink *nl, const char *name, const char *alias);
 void link_up(struct netlink *nl, uint32_t index, const char *name); /* by index, or by name when 0 */
@@ -75,4 +78,5 @@ void cidr_list_done(struct cidr_list *l);
 void cidr_list_add(struct cidr_list *l, const struct cidr *c);
 /* Destinations of the host's routes in all tables (VPNs have their own), default routes, local and broadcast addresses left out; and the
  * host's own addresses' subnets. */
+int link_addresses(struct netlink *nl, struct cidr_list *ret, struct err *e); /* only the subnets of the host's own addresses */
 int link_routes(struct netlink *nl, struct cidr_list *ret, struct err *e);

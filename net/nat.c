@@ -49,11 +49,6 @@ const struct nft_chain nat_chains[] = {
 };
 
 enum { IS_LOCAL = 2 /* RTN_LOCAL */, IS_DNAT = 0x20 /* IPS_DST_NAT */, KNOWN = 0x06 /* established, related */ };
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define HOST32(v) (v), 0, 0, 0
-#else
-#define HOST32(v) 0, 0, 0, (v)
-#endif
 #define IPV4 X_META(NFPROTO, 0), X_IS(0, 1, NFPROTO_IPV4)
 #define IPV6 X_META(NFPROTO, 0), X_IS(0, 1, NFPROTO_IPV6)
 #define IIF(set) X_META(IIFNAME, 0), X_IN(0, set)
@@ -102,7 +97,7 @@ const struct nft_rule nat_rules[] = {
 	{ "publish", "dnat ip to meta l4proto . th dport map @any4",
 	  { IPV4, TO_ANY(0), X_MAP(0, "any4", 0), X_DNAT(NFPROTO_IPV4, 0, 1) } },
 	{ "publish", "ip6 saddr fe80::/10 return",
-	  { IPV6, X_LOAD(NETWORK, 8, 2, 0), X_MASK(0, 2, 0xff, 0xc0), X_IS(0, 2, 0xfe, 0x80), X_VERDICT(NFT_RETURN) } },
+	  { IPV6, X_LOAD(NETWORK, 8, 16, 0), X_MASK(0, 16, 0xff, 0xc0), X_IS(0, 16, 0xfe, 0x80), X_VERDICT(NFT_RETURN) } },
 	{ "publish", "ip6 daddr ::1 return",
 	  { IPV6, X_LOAD(NETWORK, 24, 16, 0), X_IS(0, 16, [15] = 1), X_VERDICT(NFT_RETURN) } },
 	{ "publish", "dnat ip6 to ip6 daddr . meta l4proto . th dport map @pub6",

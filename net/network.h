@@ -28,5 +28,8 @@ int network_up(struct db *db, const struct network_row *n, struct err *e);
 int network_remove(struct db *db, const int64_t *ids, size_t n, struct err *e);
 /* All of this root's kernel objects that no row names any more: links, nft elements. */
 int network_gc(struct db *db, struct err *e);
+/* Values of driver_opts that cannot be are an error; options that the driver does not know (docker ignores them) become sentences for
+ * warnings, appended to RET_WARNINGS. DRIVER NULL: bridge. OPTIONS: JSON object, NULL. */
+int network_options_check(const char *driver, const char *options, struct strv *ret_warnings, struct err *e);
 /* "host", "none", "bridge" … : is there such a driver, and can it serve here? */
 int network_driver_check(const char *driver, struct err *e);

@@ -200,6 +200,7 @@ static uint32_t type_code(const enum nat_type *t)
 static void put_set(struct netlink *nf, const char *table, const struct nat_set_def *d, uint32_t id)
 {
 	bool map = d->data[0] != NAT_END;
+	static const uint8_t udata[] = { 0, 4, HOST32(1) };
 
 	netlink_begin(nf, NFT_TYPE(NFT_MSG_NEWSET), NLM_F_CREATE, &inet, sizeof(inet), 0, "firewall set '%s'", d->name);
 	netlink_put_str(nf, NFTA_SET_TABLE, table);
@@ -212,6 +213,9 @@ static void put_set(struct netlink *nf, const char *table, const struct nat_set_
 		netlink_put_be32(nf, NFTA_SET_DATA_LEN, nat_types_size(d->data));
 	}
 	netlink_put_be32(nf, NFTA_SET_ID, id);
+	/* A note for `nft list` (libnftnl's udata: type 0, length 4): names are in host order; without it they print as "". */
+	if (d->key[0] == NAT_T_IFNAME && !d->key[1])
+		netlink_put(nf, NFTA_SET_USERDATA, udata, sizeof(udata));
 }
 
 static void begin_elems(struct netlink *nf, const char *table, const char *set, bool add)

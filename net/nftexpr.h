@@ -5,9 +5,9 @@
  * Registers are the 4-byte ones, numbered from 0; an interface name takes four of them, an IPv6 address four.
  */
 #pragma once
+#include <netinet/in.h> /* before the kernel's, which then leaves these names alone */
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter_ipv4.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,6 +40,13 @@ struct nft_expr {
 #define X_MASQUERADE { .op = NFT_MASQ_ }
 #define X_VERDICT(v) { .op = NFT_VERDICT_, .verdict = (v) }
 #define X_JUMP(c) { .op = NFT_VERDICT_, .verdict = NFT_JUMP, .name = (c) }
+
+/* The bytes of a small number in host order. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define HOST32(v) (v), 0, 0, 0
+#else
+#define HOST32(v) 0, 0, 0, (v)
+#endif
 
 enum { NFT_EXPR_MAX = 10 };
 struct nft_chain {

@@ -2,10 +2,9 @@
  *
  * gantry - the command
  */
-#include <stdio.h>
+#include "cli/cli.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	printf("gantry %s\n", PACKAGE_VERSION);
-	return 0;
+	return cli_main(argc, argv);
 }

@@ -2,6 +2,7 @@
 sbin_PROGRAMS += gantry
 gantry_SOURCES = src/gantry.c
 
+
 pkglibexec_PROGRAMS += gantry-image
 gantry_image_SOURCES = src/gantry-image.c
 gantry_image_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS)
@@ -13,3 +14,16 @@ gantry_keep_CPPFLAGS = -I$(top_srcdir)
 gantry_keep_CFLAGS = -std=gnu11 -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -fno-asynchronous-unwind-tables
 gantry_keep_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noseparate-code
 gantry_keep_LDADD =
+
+# Host start and stop: a systemd unit and an OpenRC script.
+EXTRA_DIST += src/init/gantry.service.in src/init/gantry.openrc.in
+CLEANFILES += src/init/gantry.service src/init/gantry.openrc
+src/init/gantry.service: src/init/gantry.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) src/init && sed 's|@sbindir[@]|$(sbindir)|g' $(top_srcdir)/src/init/gantry.service.in >$@
+src/init/gantry.openrc: src/init/gantry.openrc.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) src/init && sed 's|@sbindir[@]|$(sbindir)|g' $(top_srcdir)/src/init/gantry.openrc.in >$@
+if SYSTEMD_UNIT
+systemdsystemunit_DATA = src/init/gantry.service
+endif
+openrcdir = $(pkgdatadir)
+openrc_DATA = src/init/gantry.openrc

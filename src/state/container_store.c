@@ -20,6 +20,7 @@ static const char *const health_names[] = {
 DEFINE_NAMES(ctr_health, health_names)
 static const char *const desired_names[] = {
 	[DESIRED_CREATED] = "created", [DESIRED_RUNNING] = "running", [DESIRED_STOPPED] = "stopped",
+	[DESIRED_AFTER_BOOT] = "after-boot",
 };
 DEFINE_NAMES_SCOPE(static, desired, desired_names)
 

@@ -17,7 +17,7 @@ enum ctr_state {
 	CTR_REMOVING, CTR_DEAD, CTR_STATES
 };
 DECLARE_NAMES(ctr_state) /* "created", "starting", "running", "paused", "stopping", "restarting", "exited", "removing", "dead" */
-enum ctr_desired { DESIRED_CREATED, DESIRED_RUNNING, DESIRED_STOPPED };
+enum ctr_desired { DESIRED_CREATED, DESIRED_RUNNING, DESIRED_STOPPED, DESIRED_AFTER_BOOT /* stopped by the host going down */ };
 enum ctr_health { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 DECLARE_NAMES(ctr_health) /* "", "starting", "healthy", "unhealthy" */
 
