@@ -22,7 +22,8 @@
  *	groups, uid, caps
  *	exec        the candidates in order
  *
- * Order of an exec: cgroup, namespaces, stdio (everything else closed), fork into the pid namespace, then as above from oom on.
+ * Order of an exec: cgroup, oom, lsm, keyring, namespaces, stdio (everything else closed), fork into the pid namespace, then as above from
+ * cwd on.
  */
 #include "engine/container/child.h"
 
@@ -354,7 +355,7 @@ static int child_cwd(const struct child_process *p, struct child_report *r, bool
 	if (n < 0)
 		child_fail(r, 0, -n);
 	if (syscall(SYS_getcwd, where, sizeof(where)) < 0 || where[0] != '/')
-		child_fail(r, 1, errno ? errno : ENOENT);
+		child_fail(r, 1, ENOENT); /* "(unreachable)/…" */
 	return 0;
 }
 
@@ -545,6 +546,8 @@ _Noreturn void child_exec(const struct child_exec *c)
 	if (proc < 0)
 		child_fail(r, 1, errno);
 	child_oom(r, proc, c->oom_score_adj, c->oom_required);
+	child_lsm(r, proc, &c->lsm);
+	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, c->keyring, 0, 0, 0);
 	child_enter(c);
 	/* from here on nothing of the host is open, and the environment that we were started with is gone: what enters the pid namespace
 	 * can be looked at by a container that has CAP_SYS_PTRACE (CVE-2016-9962) */

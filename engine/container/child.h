@@ -93,6 +93,7 @@ struct child_exec {
 	const char *oom_score_adj;
 	bool oom_required;
 	struct child_lsm lsm;
+	const char *keyring;
 	char *const *environ_wipe; /* our own environment: overwritten before anything of it is in the container; NULL */
 };
 /* The process between: joins cgroup and namespaces, closes all else, makes the process in the container as the caller's child and ends. */

@@ -226,6 +226,19 @@ int process_stdio(const int from[3], int ret[3], struct err *e)
 	return 0;
 }
 
+int process_give_pipes(const int fds[3], uid_t uid, struct err *e)
+{
+	for (int i = 0; i < 3; i++) {
+		struct stat st;
+
+		if (fstat(fds[i], &st) < 0)
+			return err_sys(e, "look at standard input and output");
+		if (S_ISFIFO(st.st_mode) && st.st_uid != uid && fchown(fds[i], uid, (gid_t)-1) < 0)
+			return err_sys(e, "give a pipe to user %u", (unsigned)uid);
+	}
+	return 0;
+}
+
 struct child_report *process_report_new(struct err *e)
 {
 	void *p = mmap(NULL, sizeof(struct child_report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

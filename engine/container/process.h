@@ -40,6 +40,8 @@ void process_env(const struct ctr_spec *s, struct strv *ret);
 int process_failed(const struct child_report *r, const struct process *p, const char *object, struct err *e);
 /* fds >= 3, so that putting them onto 0, 1, 2 cannot overwrite one another; closes nothing. */
 int process_stdio(const int from[3], int ret[3], struct err *e);
+/* A pipe belongs to who made it; the container's user must be able to reopen /dev/stdout. */
+int process_give_pipes(const int fds[3], uid_t uid, struct err *e);
 struct child_report *process_report_new(struct err *e);
 void process_report_free(struct child_report *r);
 DEFINE_AUTO(struct child_report *, process_report_free)

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "engine/container/devices.h"
 #include "engine/container/mountplan.h"
+#include "engine/container/pty.h"
 #include "engine/container/rootfs_priv.h"
 #include "engine/container/spec.h"
 #include "engine/image/store.h"
@@ -320,7 +321,7 @@ static int apply_fs(const struct rootfs_args *a, struct rootfs *r, const struct 
 	case PLAN_DEV:
 		return rootfs_fill_dev(mnt, a->devices, e);
 	case PLAN_PTS:
-		return a->spec->tty ? rootfs_open_pty(mnt, r, e) : 0;
+		return a->spec->tty ? pty_open(mnt, r->user.uid, &r->pty_master, &r->pty_slave, e) : 0;
 	default:
 		return 0;
 	}

@@ -11,14 +11,8 @@
 #include "base/str.h"
 #include "engine/kernel/mount.h"
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
-
-#ifndef TIOCGPTPEER
-#define TIOCGPTPEER _IO('T', 0x41)
-#endif
 
 /* One of the spec's devices. The tmpfs is ours alone, so a plain walk below it is safe. */
 static int add_device(int dev, const struct ctr_device *d, struct err *e)
@@ -55,27 +49,6 @@ int rootfs_fill_dev(int dev, const struct ctr_devices *devices, struct err *e)
 		return err_sys(e, "make '/dev/core'");
 	for (size_t i = 0; i < devices->n; i++)
 		TRY(add_device(dev, &devices->v[i], e));
-	return 0;
-}
-
-int rootfs_open_pty(int pts, struct rootfs *r, struct err *e)
-{
-	struct statfs fs;
-	int unlock = 0;
-
-	r->pty_master = openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
-	if (r->pty_master < 0)
-		return err_sys(e, "open a pty");
-	if (fstatfs(r->pty_master, &fs) < 0 || fs.f_type != MAGIC_DEVPTS)
-		return err_set(e, ENODEV, "'/dev/pts/ptmx' is not of devpts");
-	if (ioctl(r->pty_master, TIOCSPTLCK, &unlock) < 0)
-		return err_sys(e, "unlock the pty");
-	/* by the master, not by its name, which could lead elsewhere (CVE-2025-52565) */
-	r->pty_slave = ioctl(r->pty_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (r->pty_slave < 0)
-		return err_sys(e, "open the pty's other side");
-	if (fchown(r->pty_slave, r->user.uid, (gid_t)-1) < 0)
-		return err_sys(e, "give the pty to user %u", (unsigned)r->user.uid);
 	return 0;
 }
 

@@ -9,7 +9,5 @@
 #define SAFE_ATTRS (ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
 /* Nodes, links and the spec's devices in a fresh tmpfs DEV. */
 int rootfs_fill_dev(int dev, const struct ctr_devices *devices, struct err *e);
-/* A pty of the devpts whose root is PTS. */
-int rootfs_open_pty(int pts, struct rootfs *r, struct err *e);
 /* /dev/console: the pty's slave. */
 int rootfs_mount_console(struct rootfs *r, struct err *e);

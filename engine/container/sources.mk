@@ -1,15 +1,21 @@
 # engine/container: one container
 noinst_LIBRARIES += libcontainer.a
-libcontainer_a_SOURCES = \
-	engine/container/cgroup_of.c engine/container/cgroup_of.h engine/container/child.c engine/container/child.h \
-	engine/container/container.h engine/container/devices.c engine/container/devices.h engine/container/exec.h \
-	engine/container/init_program.c engine/container/init_program.h engine/container/log.c \
-	engine/container/log.h engine/container/log_read.c \
-	engine/container/mountplan.c engine/container/mountplan.h engine/container/process.c engine/container/process.h \
-	engine/container/rootfs.c engine/container/rootfs.h engine/container/rootfs_dev.c engine/container/rootfs_priv.h \
-	engine/container/spec.c engine/container/spec.h engine/container/spec_check.c engine/container/start.c \
-	engine/container/start.h engine/container/user.c engine/container/user.h engine/container/user_file.c \
-	engine/container/user_file.h
+libcontainer_a_SOURCES =
+libcontainer_a_SOURCES += engine/container/cgroup_of.c engine/container/cgroup_of.h
+libcontainer_a_SOURCES += engine/container/child.c engine/container/child.h
+libcontainer_a_SOURCES += engine/container/container.h
+libcontainer_a_SOURCES += engine/container/devices.c engine/container/devices.h
+libcontainer_a_SOURCES += engine/container/exec.c engine/container/exec.h
+libcontainer_a_SOURCES += engine/container/init_program.c engine/container/init_program.h
+libcontainer_a_SOURCES += engine/container/log.c engine/container/log.h engine/container/log_read.c
+libcontainer_a_SOURCES += engine/container/mountplan.c engine/container/mountplan.h
+libcontainer_a_SOURCES += engine/container/process.c engine/container/process.h
+libcontainer_a_SOURCES += engine/container/pty.c engine/container/pty.h
+libcontainer_a_SOURCES += engine/container/rootfs.c engine/container/rootfs.h engine/container/rootfs_dev.c engine/container/rootfs_priv.h
+libcontainer_a_SOURCES += engine/container/spec.c engine/container/spec.h engine/container/spec_check.c
+libcontainer_a_SOURCES += engine/container/start.c engine/container/start.h
+libcontainer_a_SOURCES += engine/container/user.c engine/container/user.h
+libcontainer_a_SOURCES += engine/container/user_file.c engine/container/user_file.h
 
 # starts one container without a monitor, for tests
 check_PROGRAMS += tests/helper/ctr-run

@@ -38,7 +38,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { SYSCTLS_DEFAULT = 2, ENGINE_FAILED = 125 };
@@ -168,21 +167,6 @@ static int decide(struct start *s, struct err *e)
 
 /* ---- do ------------------------------------------------------------------------------------------------------------- */
 
-/* A pipe belongs to who made it; the container's user must be able to reopen /dev/stdout. */
-static int give_pipes(const struct start *s, struct err *e)
-{
-	for (int i = 0; i < 3; i++) {
-		struct stat st;
-
-		if (fstat(s->stdio[i], &st) < 0)
-			return err_sys(e, "look at standard input and output");
-		if (S_ISFIFO(st.st_mode) && st.st_uid != s->rootfs.user.uid &&
-		    fchown(s->stdio[i], s->rootfs.user.uid, (gid_t)-1) < 0)
-			return err_sys(e, "give a pipe to user %u", (unsigned)s->rootfs.user.uid);
-	}
-	return 0;
-}
-
 static int make_stdio(struct start *s, struct err *e)
 {
 	if (s->rootfs.pty_slave >= 0) {
@@ -193,7 +177,7 @@ static int make_stdio(struct start *s, struct err *e)
 	if (s->spec->tty)
 		return err_set(e, EINVAL, "tty: a mount over /dev leaves no place for a terminal");
 	TRY(process_stdio((const int[3]){ s->a->stdin_fd, s->a->stdout_fd, s->a->stderr_fd }, s->stdio, e));
-	return give_pipes(s, e);
+	return process_give_pipes(s->stdio, s->rootfs.user.uid, e);
 }
 
 static int make_process(struct start *s, struct err *e)

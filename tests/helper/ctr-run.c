@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/helper/ctr-run.c - starts one container without project, monitor and database: ctr-run [-r ROOT] [-l DIR]... [-s JSON] [-k] [-b] ARGV...
+ * tests/helper/ctr-run.c - starts one container without project, monitor and database: ctr-run [-r ROOT] [-l DIR]... [-s JSON] [-x JSON]... [-n] [-t] [-k] ARGV...
  *
  *	-r ROOT  GANTRY_ROOT and below it run/ (default: what the environment says)
  *	-l DIR   a layer (below images/layers), lowest first; without one the root is empty
  *	-s JSON  members of the spec
  *	-n       a network namespace of its own, empty
- *	-q       says nothing but the exit code; -t prints how long the start took
+ *	-x JSON  exec in it {"argv":[…],"user","cwd","env","tty","privileged"}, may be repeated; then the container is killed, and the exit
+ *	         code is the last exec's
+ *	-t       prints how long start and execs took
  *	-k       leave cgroup and folder
  *
  * Prints what the container prints and ends with its exit code; a failed start prints the error and ends with its code.
@@ -22,6 +24,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/container/cgroup_of.h"
+#include "engine/container/exec.h"
 #include "engine/container/spec.h"
 #include "engine/container/start.h"
 #include "engine/kernel/ns.h"
@@ -35,7 +38,7 @@
 
 struct options {
 	const char *root, *spec;
-	struct strv layers;
+	struct strv layers, execs;
 	bool net, time, keep;
 	char **argv;
 };
@@ -44,7 +47,7 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+r:l:s:ntk")) != -1)
+	while ((c = getopt(argc, argv, "+r:l:s:x:ntk")) != -1)
 		switch (c) {
 		case 'r':
 			o->root = optarg;
@@ -54,6 +57,9 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 's':
 			o->spec = optarg;
+			break;
+		case 'x':
+			strv_add(&o->execs, optarg);
 			break;
 		case 'n':
 			o->net = true;
@@ -122,6 +128,38 @@ static void pump(int master, int pidfd)
 	}
 }
 
+/* Returns its exit code. */
+static int exec_one(const struct dirs *d, const struct ctr_spec *s, const struct proc_id *ctr, const char *text, bool timed,
+		    struct err *e)
+{
+	AUTO(json_free) struct cJSON *j = NULL;
+	struct exec_started x;
+	AUTO_STRV(argv);
+	AUTO_STRV(env);
+	int64_t before, after;
+	int status;
+
+	TRY(json_parse(text, strlen(text), "exec", &j, e));
+	json_strv(j, "argv", &argv);
+	json_strv(j, "env", &env);
+	before = time_mono_ns();
+	TRY(container_exec(d, s, ctr,
+			   &(struct exec_opts){ .argv = &argv, .env = &env, .user = json_str(j, "user"), .cwd = json_str(j, "cwd"),
+						.privileged = json_bool(j, "privileged", false), .tty = json_bool(j, "tty", false),
+						.stdin_fd = -1, .stdout_fd = 1, .stderr_fd = 2 },
+			   &x, e));
+	after = time_mono_ns();
+	if (timed)
+		fprintf(stderr, "exec in %lld us\n", (long long)(after - before) / 1000);
+	if (x.pty_master >= 0) {
+		pump(x.pty_master, x.pidfd);
+		close(x.pty_master);
+	}
+	close(x.pidfd);
+	TRY(proc_wait(x.pid, &status, e));
+	return status;
+}
+
 static int run(const struct options *o, struct err *e)
 {
 	AUTO(ctr_spec_free) struct ctr_spec *s = NULL;
@@ -150,10 +188,24 @@ static int run(const struct options *o, struct err *e)
 		fprintf(stderr, "started in %lld us\n", (long long)(after - before) / 1000);
 	if (started.pty_master >= 0)
 		pump(started.pty_master, started.pidfd);
-	TRY(proc_wait(started.pid.pid, &status, e));
-	if (!o->keep) {
-		auto_free char *cgroup = container_cgroup(&d, s, s->id), *path = dirs_root(&d, "containers/%s", s->id);
 
+	auto_free char *cgroup = container_cgroup(&d, s, s->id), *path = dirs_root(&d, "containers/%s", s->id);
+	int code = 0;
+
+	for (size_t i = 0; i < o->execs.n; i++) {
+		code = exec_one(&d, s, &started.pid, o->execs.v[i], o->time, e);
+		if (code < 0) {
+			log_err(e);
+			code = e->exit;
+			err_clear(e);
+		}
+	}
+	if (o->execs.n)
+		TRY(cgroup_kill(cgroup, e));
+	TRY(proc_wait(started.pid.pid, &status, e));
+	if (o->execs.n)
+		status = code;
+	if (!o->keep) {
 		TRY(cgroup_remove(cgroup, e));
 		TRY(file_remove_tree_path(path, e));
 	}
@@ -175,6 +227,7 @@ int main(int argc, char **argv)
 		log_err(&e);
 	r = run(&o, &e);
 	strv_done(&o.layers);
+	strv_done(&o.execs);
 	if (r < 0) {
 		log_err(&e);
 		return e.exit ? e.exit : 1;
