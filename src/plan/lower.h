@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * plan/lower.h - struct service -> struct ctr_spec: the only place that knows both compose and the engine. Pure, but for security_opt's profile
- * files and the existence of nothing else: what needs the host or rows comes in.
+ * plan/lower.h - struct service -> struct ctr_spec: the only place that knows both compose and the engine
+ *
+ * Pure, but for the profile file of security_opt seccomp=FILE: what needs rows comes in through the callbacks.
+ *
+ *   lower.c          process, identity, resources, restart, health, security       lower_mounts.c  volumes, tmpfs, secrets, configs
+ *   lower_net.c      networks, ports, names                                         lower_files.c   content of secrets and configs
  */
 #pragma once
 #include "base/auto.h"
@@ -27,16 +31,28 @@ struct lower {
 	const char *image_driver;    /* "overlay", "copy" */
 	const char *files_dir;       /* containers/ID/files: where secrets and configs are written */
 	const char *env_files;       /* for the label, NULL */
-	/* The container (lowest number) of another service; container:NAME too. < 0 with "container missing". */
-	int (*container_of)(void *arg, const char *service, const char **ret_id, const char **ret_name, struct err *e);
-	/* Mounts of another container for volumes_from. */
+	/* id of the first container (lowest number) of SERVICE of this project, or (EXTERNAL) of a container by name or id. Borrowed until
+	 * lower_service returns. -ENOENT: there is none. */
+	int (*container_of)(void *arg, const char *service, bool external, const char **ret_id, struct err *e);
+	/* Names of all containers of SERVICE, for links. */
+	int (*names_of)(void *arg, const char *service, struct strv *ret, struct err *e);
+	/* What the container with that id was made of, for volumes_from. Borrowed likewise. */
 	int (*spec_of)(void *arg, const char *id, const struct ctr_spec **ret, struct err *e);
-	/* Anonymous volume for TARGET: a new name, or the old container's (recreate). Borrowed until the end of lower_service. */
-	const char *(*anonymous)(void *arg, const char *target);
+	/* Name of the anonymous volume for TARGET: the old container's (recreate) or a new one. Caller frees. */
+	char *(*anonymous)(void *arg, const char *target);
+	/* id of an image by reference, for `type: image`. Borrowed likewise. */
+	int (*image_of)(void *arg, const char *ref, const char **ret_id, struct err *e);
 	void *arg;
 };
 int lower_service(const struct lower *l, struct ctr_spec **ret, struct err *e);
-
-/* Writes the files of MNT_FILE mounts (secrets, configs) into FILES_DIR with their owner and mode: after the container's folder is there, before it
- * starts. The container of L's service with spec SPEC. */
+/* Writes the files of MNT_FILE mounts (secrets, configs) of SPEC into FILES_DIR with their owner and mode: after the container's folder is
+ * there, before it starts. */
 int lower_write_files(const struct lower *l, const struct ctr_spec *spec, struct err *e);
+
+/* ---- the parts, in lower_*.c ---- */
+int lower_mounts(const struct lower *l, struct ctr_spec *c, struct err *e);
+int lower_network(const struct lower *l, struct ctr_spec *c, struct err *e);
+/* "container:ID" for "service:NAME" and "container:NAME"; other words as they are. WHAT: "network", for the message. Caller frees. */
+int lower_namespace(const struct lower *l, const char *mode, const char *what, char **ret, struct err *e);
+void lower_strs(struct strv *to, const struct strs *from);
+void lower_kvs(struct strv *to, const struct kvs *from);
