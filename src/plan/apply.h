@@ -25,7 +25,7 @@ struct apply_options {
 	void *arg;
 	int parallel;          /* operations at once; <= 0: no limit */
 	bool renew_anon_volumes;
-	const char *env_files; /* --env-file list for the label, NULL */
+	bool host_shutdown;    /* stops because the host goes down: the project is marked to come back */
 };
 struct apply;
 /* P may be NULL when the plan creates nothing. PLAN, DB, LOOP, P outlive it. */

@@ -70,6 +70,7 @@ struct plan {
 	struct strv warnings;        /* "found orphan containers …": say before starting */
 	int64_t stop_timeout_ns;     /* -1: each container's own */
 	int64_t wait_timeout_ns;     /* 0: none */
+	bool carry_on;               /* past a failure with all that does not depend on it (down, stop); else nothing more is begun */
 };
 void plan_free(struct plan *p);
 DEFINE_AUTO(struct plan *, plan_free)

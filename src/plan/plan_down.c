@@ -193,6 +193,7 @@ int plan_down(const struct project *p, const struct observed *o, const struct pl
 	struct builder b;
 	int r = builder_init(&b, p, o, opt, e);
 
+	b.plan->carry_on = true;
 	if (r >= 0)
 		r = build_down(&b, e);
 	return builder_end(&b, r, ret);
@@ -328,6 +329,7 @@ int plan_services(enum op_kind kind, const struct project *p, const struct obser
 	if (!kinds[kind].wants)
 		BUG("no such command");
 	r = builder_init(&b, p, o, opt, e);
+	b.plan->carry_on = true;
 	if (r >= 0)
 		r = build_services(&b, kind, e);
 	return builder_end(&b, r, ret);
