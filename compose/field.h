@@ -88,6 +88,7 @@ enum {
 	F_INLINE = 1 << 19,     /* x-*: emits keys of its own */
 	F_CAPITAL = 1 << 20,    /* JSON writes the key with a capital letter (blkio) */
 	F_STRICT_BOOL = 1 << 21,/* no words for a boolean */
+	F_FRACTION = 1 << 26,   /* whole number: a fraction is cut off */
 	F_DROP_EMPTY = 1 << 24, /* list: empty items are left out */
 	F_PATH_UNIX = 1 << 25,  /* F_PATH: an empty one is the project directory; drive letters are absolute */
 	F_REPLACE = 1 << 22,    /* maps: an entry of the later file replaces the whole entry */

@@ -31,7 +31,7 @@ static const struct field build_fields[] = {
 	FIELD("args",                ft_args,     struct build, args,                NULL,               0),
 	FIELD("provenance",          ft_text,     struct build, provenance,          NULL,               F_NEWER),
 	FIELD("sbom",                ft_text,     struct build, sbom,                NULL,               F_NEWER),
-	FIELD("ssh",                 ft_ssh,      struct build, ssh,                 NULL,               F_PATH | F_PATH_UNIX),
+	FIELD("ssh",                 ft_ssh,      struct build, ssh,                 NULL,               F_PATH),
 	FIELD("labels",              ft_kvs,      struct build, labels,              NULL,               0),
 	FIELD("cache_from",          ft_strings,  struct build, cache_from,          NULL,               0),
 	FIELD("cache_to",            ft_strings,  struct build, cache_to,            NULL,               0),

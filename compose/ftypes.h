@@ -19,7 +19,7 @@ struct object_type {
 	int (*check)(struct fctx *c, struct node *n, struct err *e);
 	/* Two items with one key are one: the last value, at the first place. In the arena; NULL: this item has no key. */
 	const char *(*key)(struct fctx *c, const struct node *n);
-	/* Items of an earlier and a later file with one such key become one, field by field. */
+	/* A later list replaces an earlier one, but items with one such key become one, field by field. */
 	const char *(*merge_key)(struct fctx *c, const struct node *n);
 	/* Paths that depend on a field beside them. N may be changed. */
 	int (*paths)(struct fctx *c, struct node *n, struct err *e);

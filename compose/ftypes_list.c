@@ -88,7 +88,7 @@ static int strings_to_list(struct fctx *c, const struct field *f, struct node **
 			continue;
 		}
 		AT_ITEM(c, i);
-		if (!node_is_scalar(item) || (item->type != SCALAR_STR && item->type != SCALAR_TIME && !(f->flags & F_NUMBERS))) {
+		if (!node_is_scalar(item) || (item->type != SCALAR_STR && item->type != SCALAR_TIME && !(item->type == SCALAR_INT && (f->flags & F_NUMBERS)))) {
 			(void)field_type_err(c, item, f->flags & F_NUMBERS ? "string or number" : "string", e);
 			if (node_is_scalar(item))
 				err_hint(e, "put it in quotes: \"%s\"", item->text);
@@ -396,19 +396,20 @@ static int list_merge(struct fctx *c, const struct field *f, struct node **base,
 
 	if (!o->merge_key || !node_is_list(*base) || !node_is_list(over))
 		return append_merge(c, f, base, over, e);
-	l = field_own(c, *base);
+	l = field_list_at(c, over);
 	for (size_t i = 0; i < over->n; i++) {
 		const char *key = node_is_map(over->items[i]) ? o->merge_key(c, over->items[i]) : NULL;
-		size_t at = 0;
+		struct node *item = over->items[i];
 
-		while (at < l->n && !(key && node_is_map(l->items[at]) && streq0(key, o->merge_key(c, l->items[at]))))
-			at++;
-		if (at == l->n) {
-			node_append(c->arena, l, over->items[i]);
-			continue;
+		for (size_t j = 0; key && j < (*base)->n && item == over->items[i]; j++) {
+			const struct node *was = (*base)->items[j];
+
+			if (!node_is_map(was) || !streq0(key, o->merge_key(c, was)))
+				continue;
+			item = field_own(c, was);
+			TRY(fields_merge(c, o->fields, item, over->items[i], e));
 		}
-		l->items[at] = field_own(c, l->items[at]);
-		TRY(fields_merge(c, o->fields, l->items[at], over->items[i], e));
+		node_append(c->arena, l, item);
 	}
 	*base = l;
 	return 0;

@@ -188,7 +188,28 @@ const struct ftype ft_env = { KVS_TYPE("mapping or list") };
 const struct ftype ft_args = { KVS_TYPE("mapping or list") };
 const struct ftype ft_options = { KVS_TYPE("mapping") };
 const struct ftype ft_contexts = { KVS_TYPE("mapping or list"), .paths = kvs_paths };
-const struct ftype ft_ssh = { KVS_TYPE("mapping or list"), .paths = kvs_paths };
+
+/* Printed as the list that it mostly is: "default", "id=path". */
+static bool ssh_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct kvs *l = member;
+
+	(void)f;
+	if (!l->n)
+		return false;
+	emit_list(out);
+	for (size_t i = 0; i < l->n; i++) {
+		auto_free char *both = str0(l->v[i].value)[0] ? xasprintf("%s=%s", l->v[i].key, l->v[i].value) : xstrdup(l->v[i].key);
+
+		emit_str(out, both);
+	}
+	emit_end(out);
+	return true;
+}
+
+const struct ftype ft_ssh = {
+	.name = "mapping or list", .canon = kvs_canon, .merge = kvs_merge, .paths = kvs_paths, .decode = kvs_decode, .emit = ssh_emit,
+};
 
 /* ---- objects ---- */
 

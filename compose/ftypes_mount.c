@@ -35,7 +35,7 @@ static int split_volume(char *s, char *ret[3])
 	char *start = s;
 
 	for (char *p = s;; p++) {
-		if (*p == ':' && p == start + 1 && is_letter(*start) && p[1])
+		if (*p == ':' && p == start + 1 && is_letter(*start))
 			continue;
 		if (*p && *p != ':')
 			continue;
@@ -61,6 +61,8 @@ static void volume_option(struct fctx *c, const struct node *n, struct node *m, 
 
 	if (streq(o, "ro")) {
 		node_set(c->arena, m, "read_only", true_at(c, n));
+	} else if (streq(o, "rw")) {
+		(void)node_remove(m, "read_only");
 	} else if (streq(o, "nocopy")) {
 		*volume = *volume ? *volume : node_map(c->arena, n->pos);
 		node_set(c->arena, *volume, "nocopy", true_at(c, n));
@@ -68,7 +70,7 @@ static void volume_option(struct fctx *c, const struct node *n, struct node *m, 
 		*bind = *bind ? *bind : node_map(c->arena, n->pos);
 		node_set(c->arena, *bind, (o[0] | 32) == 'z' ? "selinux" : "propagation", str_at(c, n, arena_strdup(c->arena, o)));
 	}
-	/* everything else is ignored, as docker compose does: cached, delegated, rw, … */
+	/* everything else is ignored, as docker compose does: cached, delegated, … */
 }
 
 static void volume_options(struct fctx *c, const struct node *n, struct node *m, char *options, struct node **bind, struct node **volume)
@@ -203,7 +205,7 @@ static const struct field mount_volume_fields[] = {
 	FIELD_END,
 };
 static const struct field mount_tmpfs_fields[] = {
-	FIELD("size", ft_bytes, struct mount_tmpfs, size, NULL, F_HASH),
+	FIELD("size", ft_bytes, struct mount_tmpfs, size, &range_unsigned, F_HASH),
 	FIELD("mode", ft_tmpfs_mode, struct mount_tmpfs, mode, &range_unsigned, F_HASH),
 	FIELD_EXT(struct mount_tmpfs),
 	FIELD_END,
@@ -272,9 +274,8 @@ static int device_shorthand(struct fctx *c, struct node **np, struct err *e)
 
 static int device_finish(struct fctx *c, const struct node *n, void *obj, struct err *e)
 {
-	const struct device *d = obj;
-
-	return d->target && *d->target ? 0 : field_err(c, n, e, "a device has no target: the mount target is missing");
+	(void)obj;
+	return node_get(n, "target") ? 0 : field_err(c, n, e, "a device has no target: the mount target is missing");
 }
 
 static const struct field device_fields[] = {

@@ -35,13 +35,15 @@ static bool is_address(const char *s)
 static int parse_range(struct fctx *c, const struct node *n, const char *s, const char *what, struct port_range *ret, struct err *e)
 {
 	auto_free char *copy = xstrdup(s);
-	char *dash = strchr(copy, '-');
+	char *dash = strchr(copy, '-'), *more = dash ? strchr(dash + 1, '-') : NULL;
 	AUTO_ERR(scratch);
 	uint64_t from, to;
 
 	ret->set = *s != '\0';
 	if (!*s)
 		return 0;
+	if (more)
+		*more = '\0'; /* "1-2-3" is 1-2 */
 	if (dash)
 		*dash++ = '\0';
 	if (num_uint(copy, 65535, &from, &scratch) < 0 || (dash && num_uint(dash, 65535, &to, &(struct err){ 0 }) < 0))
@@ -62,12 +64,13 @@ struct port_spec_text {
 /* [[IP:][HOST]:]CTR[/PROTO]; points into COPY. */
 static int split_port(struct fctx *c, const struct node *n, char *copy, struct port_spec_text *t, struct err *e)
 {
-	char *slash = strrchr(copy, '/'), *colon;
+	char *slash = strchr(copy, '/'), *colon;
 
 	*t = (struct port_spec_text){ .ip = copy + strlen(copy), .host = copy + strlen(copy), .ctr = copy, .proto = NULL };
 	if (slash) {
 		*slash = '\0';
 		t->proto = slash + 1;
+		t->proto[strcspn(t->proto, "/")] = '\0';
 		t->ip = t->host = copy + strlen(copy);
 	}
 	colon = strrchr(copy, ':');
@@ -176,6 +179,8 @@ static int port_expand(struct fctx *c, const struct node *n, struct node *list, 
 			return field_err(c, n, e, "invalid protocol '%s', want tcp, udp or sctp", t.proto);
 	}
 	TRY(parse_range(c, n, t.ctr, "container port", &ctr, e));
+	if (!ctr.from)
+		return field_err(c, n, e, "invalid container port '0'");
 	TRY(parse_range(c, n, t.host, "host port", &host, e));
 	return expand_ranges(c, n, list, &t, proto, &host, &ctr, e);
 }
@@ -198,23 +203,26 @@ static int port_finish(struct fctx *c, const struct node *n, void *obj, struct e
 {
 	struct port *p = obj;
 	struct port_range r = { 0 };
+	AUTO_ERR(scratch);
 
-	if (!p->target)
+	if (!node_get(n, "target"))
 		return field_err(c, n, e, "a port has no target");
 	if (p->host_ip && *p->host_ip && !is_address(p->host_ip))
 		return field_err(c, node_get(n, "host_ip"), e, "invalid ip address: '%s'", p->host_ip);
-	TRY(parse_range(c, node_get(n, "published"), str0(p->published), "host port", &r, e));
+	/* what is no port number is refused when the service is to start (validate_values), as docker compose does */
+	if (parse_range(c, node_get(n, "published"), str0(p->published), "host port", &r, &scratch) < 0)
+		p->bad = true;
+	p->bad |= p->target < 1 || p->target > 65535;
 	p->published_from = (uint16_t)r.from;
 	p->published_to = (uint16_t)r.to;
 	return 0;
 }
 
-static const struct range range_target = { 0, 65535 };
 static const struct field port_fields[] = {
 	FIELD_S("name", ft_string, struct port, name, NULL, F_HASH, FULL, NULL),
 	FIELD("mode", ft_string, struct port, mode, NULL, F_HASH),
 	FIELD("host_ip", ft_string, struct port, host_ip, NULL, F_HASH),
-	FIELD("target", ft_int, struct port, target, &range_target, F_HASH),
+	FIELD("target", ft_int, struct port, target, NULL, F_HASH),
 	FIELD("published", ft_text, struct port, published, NULL, F_HASH),
 	FIELD("protocol", ft_string, struct port, protocol, NULL, F_HASH),
 	FIELD("app_protocol", ft_string, struct port, app_protocol, NULL, F_HASH),
@@ -243,8 +251,6 @@ static int add_host(struct fctx *c, const struct node *n, struct node *l, const 
 			ip++;
 			iplen -= 2;
 		}
-		if (!iplen)
-			return field_err(c, n, e, "invalid additional host, missing IP: %s", name);
 		node_append(c->arena, l, node_str(c->arena, n->pos, arena_printf(c->arena, "%s=%.*s", name, (int)iplen, ip)));
 		if (!p[len])
 			return 0;

@@ -275,7 +275,7 @@ static int whole(struct fctx *c, const struct field *f, const struct node *n, in
 		if (num_int(s, INT64_MIN, INT64_MAX, ret, &scratch) < 0)
 			return field_err(c, n, e, "'%s' is not a whole number", n->text);
 	} else if (!scalar_int(n, ret)) {
-		if (!scalar_double(n, &d) || d != floor(d) || fabs(d) > 9e18)
+		if (!scalar_double(n, &d) || !(fabs(d) < 9e18) || (d != floor(d) && !(f->flags & F_FRACTION)))
 			return field_err(c, n, e, "must be an integer, not %s", n->text);
 		*ret = (int64_t)d;
 	}
@@ -384,6 +384,8 @@ static int bytes_decode(struct fctx *c, const struct field *f, const struct node
 	double d;
 
 	TRY(need_scalar(c, f, n, e));
+	if (n->type == SCALAR_INT && f->detail && n->text[0] == '-')
+		return field_err(c, n, e, "must be greater than or equal to 0, not %s", n->text);
 	if (n->type == SCALAR_INT && scalar_int(n, member))
 		return 0;
 	if (n->type == SCALAR_FLOAT && scalar_double(n, &d)) {
@@ -406,8 +408,7 @@ static bool bytes_emit(const struct field *f, const void *member, struct emitter
 	int64_t v = *(const int64_t *)member;
 	char buf[24];
 
-	(void)f;
-	if (v == 0)
+	if (v == 0 && !(f->flags & F_KEEP))
 		return false;
 	(void)snprintf(buf, sizeof(buf), "%" PRId64, v);
 	emit_str(out, buf);

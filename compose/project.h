@@ -70,6 +70,7 @@ struct port {
 	int64_t target;            /* 1..65535 */
 	const char *published;     /* as text: NULL/"" any free port; "8080"; "8080-8090": any free one of the range */
 	uint16_t published_from, published_to; /* 0: any free port */
+	bool bad;                  /* target or published is no port number: the project has a NOTE_REFUSED */
 	const char *protocol;      /* "tcp", "udp", "sctp" */
 	struct node *ext;
 };
