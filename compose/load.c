@@ -171,6 +171,7 @@ static int build_project(struct loading *l, struct project **ret, struct err *e)
 		use_all(p);
 	p->notes = *l->shared.notes;
 	fields_notes(p);
+	validate_values(p);
 	*l->shared.notes = p->notes;
 	*ret = p;
 	return 0;

@@ -10,3 +10,5 @@ struct err;
 struct project;
 /* After profiles. */
 int validate_project(const struct project *p, struct err *e);
+/* Values that load and that no container can have (values.c): notes of kind NOTE_REFUSED for active services. */
+void validate_values(struct project *p);
