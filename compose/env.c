@@ -35,15 +35,15 @@ static struct map copy_of(const struct map *base)
 	return m;
 }
 
-const struct map *env_of(struct arena *a, char *const *environ)
+const struct map *env_of(struct arena *a, char *const *vars)
 {
 	struct map m = MAP_INIT(NULL);
 
-	for (; environ && *environ; environ++) {
-		const char *eq = strchr(*environ, '=');
+	for (; vars && *vars; vars++) {
+		const char *eq = strchr(*vars, '=');
 
-		if (eq && eq > *environ)
-			map_set(&m, arena_strndup(a, *environ, (size_t)(eq - *environ)), arena_strdup(a, eq + 1));
+		if (eq && eq > *vars)
+			map_set(&m, arena_strndup(a, *vars, (size_t)(eq - *vars)), arena_strdup(a, eq + 1));
 	}
 	return in_arena(a, &m);
 }

@@ -13,7 +13,7 @@ struct err;
 struct notes;
 
 /* "K=V" strings -> a map in the arena, for reading only. */
-const struct map *env_of(struct arena *a, char *const *environ);
+const struct map *env_of(struct arena *a, char *const *vars);
 /* BASE under what FILES set: BASE wins, of the files the later one. References in them see BASE first (compose.md §21). GIVEN: the
  * user named them. */
 int env_with_files(struct arena *a, const struct map *base, const struct strv *files, bool given, struct notes *notes,

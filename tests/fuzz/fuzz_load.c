@@ -22,11 +22,11 @@ enum { OUT_MAX = 64 << 20 };
 static bool load(const void *text, size_t size, bool twice, char **ret_yaml, struct err *e)
 {
 	static char home[] = "HOME=/root", tag[] = "TAG=1", empty[] = "EMPTY=";
-	static char *const environ[] = { home, tag, empty, NULL };
+	static char *const vars[] = { home, tag, empty, NULL };
 	auto_close int fd = memfd_create("compose", MFD_CLOEXEC);
 	auto_free char *path = xasprintf("/proc/self/fd/%d", fd);
 	AUTO(arena_free) struct arena *a = arena_new();
-	struct load_opts o = { .project_name = "test", .project_dir = "/nowhere", .cwd = "/nowhere", .environ = environ };
+	struct load_opts o = { .project_name = "test", .project_dir = "/nowhere", .cwd = "/nowhere", .environ = vars };
 	struct notes notes = { 0 };
 	struct project *p = NULL;
 	AUTO_STR(yaml, OUT_MAX);
