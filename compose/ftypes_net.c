@@ -170,11 +170,12 @@ static int port_expand(struct fctx *c, const struct node *n, struct node *list, 
 	if (!*t.ctr)
 		return field_err(c, n, e, "no port specified: %s<empty>", n->text);
 	if (t.proto && *t.proto) {
-		for (size_t i = 0; i < sizeof(proto); i++)
+		size_t len = strlen(t.proto);
+
+		for (size_t i = 0; i <= len && len < sizeof(proto); i++)
 			proto[i] = (char)(t.proto[i] >= 'A' && t.proto[i] <= 'Z' ? t.proto[i] + 32 : t.proto[i]);
-		for (size_t i = 0; i < sizeof(proto) && proto[i]; i++)
-			if (i == sizeof(proto) - 1)
-				proto[0] = '\0';
+		if (len >= sizeof(proto))
+			proto[0] = '\0';
 		if (!str_in(proto, protocols))
 			return field_err(c, n, e, "invalid protocol '%s', want tcp, udp or sctp", t.proto);
 	}
