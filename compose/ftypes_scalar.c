@@ -390,11 +390,14 @@ static int bytes_decode(struct fctx *c, const struct field *f, const struct node
 		return 0;
 	if (n->type == SCALAR_FLOAT && scalar_double(n, &d)) {
 		/* docker compose drops an unquoted fraction in silence; what was meant cannot be told */
-		if (d != floor(d))
+		if (d != floor(d) || fabs(d) > 9e18)
 			return field_err(c, n, e, "%s is not a size", n->text);
 		*(int64_t *)member = (int64_t)d;
 		return 0;
 	}
+	if (n->text[0] == '-' && !f->detail && num_int(n->text, INT64_MIN, 0, member, &scratch) >= 0)
+		return 0; /* "-1": unlimited */
+	err_clear(&scratch);
 	if (num_bytes(n->text, member, &scratch) < 0) {
 		(void)field_err(c, n, e, "invalid size '%s'", n->text);
 		err_hint(e, "want a number of bytes, or one with a unit: 512m, 1.5g, 64k");
