@@ -32,7 +32,7 @@ static struct node *value_text(struct fctx *c, const struct node *v, bool keep_n
 /* One "K=V" or "K" of a list. */
 static int pair_canon(struct fctx *c, const struct field *f, struct node *m, const struct node *item, struct err *e)
 {
-	const char *s = item->text, *eq = strchr(s, '=');
+	const char *s = item->text, *eq;
 	bool env = f->type == &ft_env;
 	struct node *key, *value;
 
@@ -42,6 +42,7 @@ static int pair_canon(struct fctx *c, const struct field *f, struct node *m, con
 			err_hint(e, "write KEY=VALUE");
 		return -EINVAL;
 	}
+	eq = strchr(s, '=');
 	if (!eq && f->type == &ft_contexts)
 		return field_err(c, item, e, "invalid value '%s', expected key=value", s);
 	if (!eq && f->type == &ft_ssh && !streq(s, "default"))
