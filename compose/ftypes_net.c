@@ -46,7 +46,7 @@ static int parse_range(struct fctx *c, const struct node *n, const char *s, cons
 		*more = '\0'; /* "1-2-3" is 1-2 */
 	if (dash)
 		*dash++ = '\0';
-	if (num_uint(copy, 65535, &from, &scratch) < 0 || (dash && num_uint(dash, 65535, &to, &(struct err){ 0 }) < 0))
+	if (num_uint(copy, 65535, &from, &scratch) < 0 || (dash && num_uint(dash, 65535, &to, &scratch) < 0))
 		return field_err(c, n, e, "invalid %s '%s', want a number up to 65535 or a range", what, s);
 	if (!dash)
 		to = from;
