@@ -347,7 +347,7 @@ static void own(unsigned tag, int fd)
 		k.dir = fd;
 	else if (tag == KEEP_OWN_CONN)
 		k.conn = fd;
-	else if (k.nfds < KEEP_MAX) {
+	else if (tag < KEEP_TAGS && k.nfds < KEEP_MAX) {
 		k.fds[k.nfds] = fd;
 		k.tags[k.nfds++] = (uint8_t)tag;
 	}

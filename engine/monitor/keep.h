@@ -26,7 +26,7 @@ enum keep_tag {
 	KEEP_HOLD_OUT_R, KEEP_HOLD_OUT_W, KEEP_HOLD_ERR_R, KEEP_HOLD_ERR_W,
 	KEEP_PTY, KEEP_PIDFD, KEEP_NETNS, KEEP_DNS_UDP, KEEP_DNS_TCP, KEEP_PORT, KEEP_TAGS,
 	/* not given to the monitor */
-	KEEP_OWN_LISTEN = 100, KEEP_OWN_DIR, KEEP_OWN_CONN,
+	KEEP_OWN_LISTEN = 100, KEEP_OWN_DIR, KEEP_OWN_CONN, KEEP_OWN_LOCK /* flock on containers/ID, only held */,
 };
 enum keep_ended { KEEP_RUNS, KEEP_ENDED, KEEP_ENDED_UNKNOWN /* nobody could tell how */ };
 struct keep_msg {

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -227,7 +228,7 @@ static void k_failed(struct mctr *c, const char *text, size_t n)
 int keeper_readable(struct watch *w, uint32_t events)
 {
 	struct mctr *c = CONTAINER_OF(w, struct mctr, keep);
-	static _Alignas(struct keep_msg) char buf[64 << 10];
+	static char buf[sizeof(struct keep_msg) + 2 * (ERR_TEXT + ERR_HINT)]; /* K's error is the longest */
 	struct keep_msg msg;
 	int fds[FD_PASS_MAX];
 	size_t nfds = FD_PASS_MAX;
@@ -252,6 +253,21 @@ int keeper_readable(struct watch *w, uint32_t events)
 }
 
 /* ---- connections ---- */
+/* One K or keeper per container at a time: flock on its folder, held by K and then, with the same open file, by the keeper. A K whose monitor was
+ * killed may still be at work when the next monitor wants to start the same container: the next K waits here until it has undone. */
+int keeper_lock(const struct mctr *c, struct err *e)
+{
+	auto_free char *path = dirs_root(&c->m->dirs, "containers/%s", c->id);
+	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, "open '%s'", path);
+	do
+		r = flock(fd, LOCK_EX);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? err_sys(e, "lock '%s'", path) : TAKE_FD(fd);
+}
 /* What becomes a keeper ends by SIGKILL or with its container only; SIG_IGN survives exec. */
 void keeper_signals(void)
 {
@@ -349,6 +365,7 @@ int keeper_respawn(struct mctr *c, struct err *e)
 		keeper_arg(&argv, KEEP_OWN_LISTEN, listener);
 		keeper_arg(&argv, KEEP_OWN_DIR, dir);
 		keeper_arg(&argv, KEEP_OWN_CONN, theirs);
+		keeper_arg(&argv, KEEP_OWN_LOCK, keeper_lock(c, e));
 		keeper_signals();
 		execv(keep, argv.v);
 		_exit(127);

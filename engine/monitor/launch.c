@@ -155,7 +155,7 @@ static int prepare(struct launch *l, struct err *e)
 struct k {
 	const struct launch *l;
 	struct mctr *c;
-	int host_netns, netns, listen, dir;
+	int host_netns, netns, lock, listen, dir;
 	int stdio[3];              /* the container's ends */
 	int keep[KEEP_TAGS];       /* ours, by tag */
 	struct net_sandbox_fds net;
@@ -291,6 +291,7 @@ static int become_keeper(struct k *k, struct err *e)
 		keeper_arg(&argv, KEEP_PORT, k->net.ports[i]);
 	keeper_arg(&argv, KEEP_OWN_LISTEN, k->listen);
 	keeper_arg(&argv, KEEP_OWN_DIR, k->dir);
+	keeper_arg(&argv, KEEP_OWN_LOCK, k->lock);
 	keeper_arg(&argv, KEEP_OWN_CONN, k->l->sock);
 	FP("launch.exec", e);
 	if (monitor_gone(k))
@@ -308,6 +309,11 @@ static int run_steps(struct k *k, struct err *e)
 	k->host_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (k->host_netns < 0)
 		return err_sys(e, "open '/proc/self/ns/net'");
+	k->lock = keeper_lock(c, e);
+	if (k->lock < 0)
+		return k->lock;
+	if (monitor_gone(k))
+		return err_set(e, EPIPE, "the monitor has gone");
 	k->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (k->dir < 0)
 		return err_sys(e, "open '%s'", dir);
@@ -332,7 +338,7 @@ static void undo(struct k *k)
 }
 static _Noreturn void k_main(const struct launch *l)
 {
-	struct k k = { .l = l, .c = l->c, .host_netns = -1, .netns = -1, .listen = -1, .dir = -1, .stdio = { -1, -1, -1 },
+	struct k k = { .l = l, .c = l->c, .host_netns = -1, .netns = -1, .lock = -1, .listen = -1, .dir = -1, .stdio = { -1, -1, -1 },
 		       .net = { .netns = -1, .dns_udp = -1, .dns_tcp = -1 }, .started = { .pidfd = -1, .pty_master = -1 } };
 	struct keep_msg head = { .version = KEEP_VERSION, .type = KEEP_FAILED };
 	AUTO_ERR(e);

@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -75,6 +76,33 @@ char *monitor_buf(struct monitor *m)
 	}
 	return m->buf;
 }
+/* Programs and libraries go back to the page cache, where they came from: SQLite's text alone is a megabyte that nobody needs while nothing
+ * happens. Only file mappings that cannot be written and hold no page of our own (relocated tables do). */
+static void drop_text(void)
+{
+	auto_free char *text = NULL;
+	unsigned long from = 0, to = 0, anonymous;
+	char mode[5] = "";
+	AUTO_ERR(e);
+
+	if (file_read("/proc/self/smaps", 4 << 20, &text, NULL, &e) < 0)
+		return;
+	for (char *line = text, *next; line && *line; line = next) {
+		unsigned long a, b;
+		char m[5], path[2] = "";
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %1s", &a, &b, m, path) >= 3) {
+			from = a;
+			to = *path == '/' ? b : a; /* [heap], [vdso] and nameless ones: nothing */
+			memcpy(mode, m, sizeof(mode));
+		} else if (sscanf(line, "Anonymous: %lu", &anonymous) == 1 && anonymous == 0 && mode[1] == '-' && to > from) {
+			(void)madvise((void *)from, to - from, MADV_DONTNEED);
+		}
+	}
+}
 static int on_idle(struct watch *w, uint32_t events)
 {
 	struct monitor *m = CONTAINER_OF(w, struct monitor, idle);
@@ -85,6 +113,7 @@ static int on_idle(struct watch *w, uint32_t events)
 	m->db = NULL;
 	free(TAKE(m->buf));
 	malloc_trim(0);
+	drop_text();
 	return 0;
 }
 void monitor_dirty(struct mctr *c)

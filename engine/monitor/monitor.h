@@ -200,6 +200,7 @@ bool keeper_exit_file(struct mctr *c, int *ret_code, int64_t *ret_ns); /* CODE -
 void keeper_argv(struct strv *argv, const struct mctr *c, const struct proc_id *pid, const char *monitor_path);
 void keeper_arg(struct strv *argv, enum keep_tag tag, int fd);  /* -1: nothing */
 void keeper_signals(void);
+int keeper_lock(const struct mctr *c, struct err *e);           /* waits for the K or keeper before; returns the fd */
 
 /* logio.c */
 int logio_start(struct mctr *c, struct err *e);                 /* descriptors are there: begin to read */
