@@ -17,7 +17,9 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "base/path.h"
 #include "engine/container/container.h"
+#include "engine/kernel/selfexe.h"
 #include "net/dns.h"
 #include "state/db.h"
 #include "state/event_store.h"
@@ -690,6 +692,21 @@ static int run(struct monitor *m, struct err *e)
 			return err_set(e, EIO, "the event loop ended");
 	}
 }
+/* We enter containers (probes, K), so we run from a clone of ourselves that nobody can write to. It has no folder: remember ours for the
+ * programs beside it. */
+static int protect(char **argv, struct err *e)
+{
+	if (!selfexe_is_protected() && !getenv("GANTRY_LIBEXEC")) {
+		auto_free char *path = NULL, *dir = NULL;
+
+		TRY(dirs_program("gantry-monitor", &path, e));
+		dir = path_parent(path);
+		setenv("GANTRY_LIBEXEC", dir, 1);
+	}
+	TRY(selfexe_protect(argv, e));
+	prctl(PR_SET_NAME, "gantry-monitor");
+	return 0;
+}
 int monitor_main(int argc, char **argv)
 {
 	struct monitor m = { .lock = -1, .listen_fd = -1, .scratch = { -1, -1 } };
@@ -700,6 +717,8 @@ int monitor_main(int argc, char **argv)
 	log_setup("gantry-monitor", 2, getenv("GANTRY_DEBUG") != NULL);
 	m.events_end = &m.events;
 	r = parse_args(argc, argv, &a, &e);
+	if (r >= 0)
+		r = protect(argv, &e);
 	if (r < 0) {
 		log_err(&e);
 		return 2;
