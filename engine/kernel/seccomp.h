@@ -14,6 +14,7 @@
 struct err;
 struct seccomp_filter {
 	struct sock_fprog prog; /* prog.filter is owned */
+	unsigned flags;         /* SECCOMP_FILTER_FLAG_* */
 };
 void seccomp_filter_done(struct seccomp_filter *f);
 

@@ -12,7 +12,7 @@
 enum { INSNS_MAX = 4096 }; /* BPF_MAXINSNS */
 struct header {
 	char magic[8]; /* "GBPF1" */
-	uint64_t n, sum;
+	uint64_t n, flags, sum;
 };
 
 void seccomp_filter_done(struct seccomp_filter *f)
@@ -50,6 +50,7 @@ int seccomp_file_read(const char *path, struct seccomp_filter *ret, struct err *
 	insns = xmalloc(size);
 	if (st.st_size != (off_t)(sizeof(h) + size) || read(fd, insns, size) != (ssize_t)size || checksum(insns, size) != h.sum)
 		return err_set(e, EBADMSG, "seccomp program '%s' is damaged", path);
+	ret->flags = (unsigned)h.flags;
 	ret->prog.len = (unsigned short)h.n;
 	ret->prog.filter = TAKE(insns);
 	return 0;
@@ -58,7 +59,7 @@ int seccomp_file_read(const char *path, struct seccomp_filter *ret, struct err *
 int seccomp_file_write(const char *path, const struct seccomp_filter *f, struct err *e)
 {
 	size_t size = f->prog.len * sizeof(*f->prog.filter);
-	struct header h = { .magic = "GBPF1", .n = f->prog.len, .sum = checksum(f->prog.filter, size) };
+	struct header h = { .magic = "GBPF1", .n = f->prog.len, .flags = f->flags, .sum = checksum(f->prog.filter, size) };
 	auto_free char *all = xmalloc(sizeof(h) + size);
 
 	memcpy(all, &h, sizeof(h));

@@ -1,4 +1,5 @@
-# engine/kernel: thin wrappers over what Linux has. libkernelsec needs libseccomp: linked by gantry only, not by the monitor.
+# engine/kernel: thin wrappers over what Linux has. seccomp.c needs libseccomp: only who calls seccomp_build gets it from the archive, which the
+# monitor does not.
 noinst_LIBRARIES += libkernel.a
 libkernel_a_SOURCES = \
 	engine/kernel/caps.c engine/kernel/caps.h engine/kernel/cgroup.c engine/kernel/cgroup.h \
@@ -8,3 +9,6 @@ libkernel_a_SOURCES = \
 	engine/kernel/ns.h engine/kernel/overlay.c engine/kernel/overlay.h engine/kernel/probe.c engine/kernel/probe.h \
 	engine/kernel/rlimit.c engine/kernel/rlimit.h engine/kernel/seccomp.h engine/kernel/seccomp_load.c \
 	engine/kernel/selfexe.c engine/kernel/selfexe.h engine/kernel/sys.h
+
+libkernel_a_SOURCES += engine/kernel/seccomp.c engine/kernel/seccomp_default.c
+libkernel_a_SOURCES += engine/kernel/seccomp_profile.c engine/kernel/seccomp_profile.h
