@@ -388,7 +388,7 @@ static void child_seccomp(const struct child_process *p, struct child_report *r)
 	child_stage(r, CHILD_SECCOMP);
 	if (!p->seccomp)
 		return;
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, p->seccomp, 0, 0) < 0)
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, p->seccomp) < 0)
 		child_fail(r, 0, errno);
 }
 

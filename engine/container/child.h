@@ -46,6 +46,7 @@ struct child_process {
 	uint64_t caps;      /* bounding; effective and permitted too for uid 0 */
 	int cap_last;
 	const struct sock_fprog *seccomp; /* NULL: none */
+	unsigned seccomp_flags;
 	bool no_new_privs;
 	const char *const *paths; /* candidates for argv[0], NULL-terminated */
 	char *const *argv, *const *env;

@@ -4,7 +4,8 @@
  *
  *   spec.json   what it is           upper/ work/   its writable layer (overlay), or root/ (copy driver)
  *   files/      configs, secrets     hosts hostname resolv.conf   bind-mounted into it
- *   json.log…   its output           BPF program: root/seccomp/HASH.bpf, shared
+ *   json.log…   its output           seccomp.bpf      link to root/seccomp/KEY.bpf (seccomp_key)
+ *   merged/     where the root is mounted, inside the container's mount namespace only
  */
 #pragma once
 #include "base/auto.h"
@@ -18,12 +19,14 @@ struct ctr_row;
 /* Folder, spec.json (synced), seccomp program compiled or found, row; volumes are used (volume_use). ROW gives hash, config,
  * sandbox, image; the network part (sandbox row, endpoints) is made by net/ before in the same transaction. -EEXIST: the name is taken. Undoes on failure. */
 int container_create(struct db *db, const struct ctr_spec *spec, const struct ctr_row *row, struct err *e);
+/* (Re)makes the seccomp program when kernel, libseccomp or gantry changed since; create does it too. Links libseccomp: gantry only. */
+int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err *e);
 int container_load_spec(const struct dirs *d, const char *id, struct ctr_spec **ret, struct err *e);
 /* Whatever may be left of it in the kernel: processes killed (cgroup.kill), cgroups, mounts, run folder. Idempotent; works without a
  * monitor, after a crash, after a boot. The container's files and rows stay. */
 int container_cleanup(const struct dirs *d, const char *id, struct err *e);
 /* Cleanup, then row `removing`, folder into trash/, row gone, trash deleted. Its sandbox goes with its last member (net_sandbox_release
- * is called by the caller, plan). -EBUSY when it runs and FORCE is false. Anonymous volumes: with VOLUMES. */
+ * is called by the caller, plan). Whatever still runs is killed: the caller has stopped it, or means it. Anonymous volumes: with VOLUMES. */
 int container_remove(struct db *db, const char *id, bool volumes, struct err *e);
 /* docker-like inspect JSON */
 struct cJSON *container_inspect(struct db *db, const struct ctr_row *row, const struct ctr_spec *spec);

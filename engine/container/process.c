@@ -95,6 +95,7 @@ static int set_security(const struct dirs *d, const struct ctr_spec *s, bool pri
 
 		TRY(seccomp_file_read(path, &p->seccomp, e));
 		p->child.seccomp = &p->seccomp.prog;
+		p->child.seccomp_flags = p->seccomp.flags;
 	}
 	return 0;
 }

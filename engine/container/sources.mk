@@ -3,7 +3,8 @@ noinst_LIBRARIES += libcontainer.a
 libcontainer_a_SOURCES =
 libcontainer_a_SOURCES += engine/container/cgroup_of.c engine/container/cgroup_of.h
 libcontainer_a_SOURCES += engine/container/child.c engine/container/child.h
-libcontainer_a_SOURCES += engine/container/container.h
+libcontainer_a_SOURCES += engine/container/container.h engine/container/cleanup.c engine/container/create.c engine/container/load.c
+libcontainer_a_SOURCES += engine/container/remove.c
 libcontainer_a_SOURCES += engine/container/devices.c engine/container/devices.h
 libcontainer_a_SOURCES += engine/container/exec.c engine/container/exec.h
 libcontainer_a_SOURCES += engine/container/init_program.c engine/container/init_program.h
@@ -20,7 +21,8 @@ libcontainer_a_SOURCES += engine/container/user_file.c engine/container/user_fil
 # starts one container without a monitor, for tests
 check_PROGRAMS += tests/helper/ctr-run
 tests_helper_ctr_run_SOURCES = tests/helper/ctr-run.c
-tests_helper_ctr_run_LDADD = libcontainer.a libimage.a libstate.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(SQLITE_LIBS)
+tests_helper_ctr_run_LDADD = libcontainer.a libimage.a libstate.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(SQLITE_LIBS) \
+	$(SECCOMP_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_spec

@@ -24,6 +24,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/container/cgroup_of.h"
+#include "engine/container/container.h"
 #include "engine/container/exec.h"
 #include "engine/container/spec.h"
 #include "engine/container/start.h"
@@ -90,8 +91,6 @@ static int make_spec(const struct options *o, struct ctr_spec **ret, struct err 
 	if (!json_str(j, "id"))
 		json_add_str(j, "id", id);
 	json_add_str(j, "name", "ctr-run");
-	if (!json_get(j, "seccomp"))
-		json_add_str(j, "seccomp", "unconfined");
 	strv_add_all(&argv, o->argv);
 	json_add_strv(j, "argv", &argv);
 	json_add_strv(j, "layers", &o->layers);
@@ -173,6 +172,7 @@ static int run(const struct options *o, struct err *e)
 	TRY(dirs_prepare(&d, e));
 	TRY(make_spec(o, &s, e));
 	TRY(make_folders(&d, s, e));
+	TRY(container_seccomp(&d, s, e));
 	if (o->net) {
 		if (ns_unshare(CLONE_NEWNET) < 0)
 			return err_sys(e, "network namespace");
@@ -244,5 +244,10 @@ __attribute__((weak)) char *volume_path(const struct dirs *d, const char *name)
 __attribute__((weak)) int volume_copy_up(const struct dirs *d, const char *name, int fd, struct err *e)
 {
 	(void)d, (void)name, (void)fd, (void)e;
+	return 1;
+}
+__attribute__((weak)) int volume_remove(struct db *db, const char *name, struct err *e)
+{
+	(void)db, (void)name, (void)e;
 	return 1;
 }
