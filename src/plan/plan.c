@@ -159,14 +159,17 @@ static const struct {
 	{ "service_started", DEP_STARTED }, { "service_healthy", DEP_HEALTHY }, { "service_completed_successfully", DEP_COMPLETED },
 };
 
-static void view_visit(struct builder *b, struct view *from, struct view *v)
+static void view_visit(struct builder *b, struct view *v)
 {
-	if (v->visited || v->visiting)
-		return; /* a cycle in labels: any order serves */
+	if (v->visited)
+		return;
 	v->visiting = true;
-	for (size_t i = 0; i < v->ndeps; i++)
+	for (size_t i = 0; i < v->ndeps; i++) {
+		if (v->deps[i].on && v->deps[i].on->visiting)
+			v->deps[i].on = NULL; /* a cycle in labels, of containers of different times: any order serves */
 		if (v->deps[i].on)
-			view_visit(b, from, v->deps[i].on);
+			view_visit(b, v->deps[i].on);
+	}
 	v->visiting = false;
 	v->visited = true;
 	b->views[b->nviews++] = *v;
@@ -213,7 +216,7 @@ static void views_of_labels(struct builder *b)
 	}
 	b->views = arena_alloc(b->a, (n + 1) * sizeof *b->views);
 	for (size_t i = 0; i < n; i++)
-		view_visit(b, found, &found[i]);
+		view_visit(b, &found[i]);
 	for (size_t i = 0; i < b->nviews; i++) /* the copies know each other, not the originals */
 		for (size_t k = 0; k < b->views[i].ndeps; k++)
 			if (b->views[i].deps[k].on)
@@ -249,12 +252,52 @@ int builder_init(struct builder *b, const struct project *p, const struct observ
 	return 0;
 }
 
+/* By phase, and within it dependencies before what needs them, else in the order of planning: so the text reads from top to bottom, and
+ * apply launches in that order. */
+static void sort(struct builder *b)
+{
+	struct plan *p = b->plan;
+	struct op *out = arena_alloc(b->a, (p->n + 1) * sizeof *out);
+	int *place = arena_alloc(b->a, (p->n + 1) * sizeof *place);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		place[i] = OP_NONE;
+	for (int phase = 0; phase < PHASES; phase++)
+		for (bool again = true; again;) {
+			again = false;
+			for (size_t i = 0; i < p->n; i++) {
+				const struct op *op = &p->ops[i];
+				bool ready = op->phase == (enum op_phase)phase && place[i] == OP_NONE;
+
+				for (size_t k = 0; ready && k < op->ndeps; k++)
+					ready = place[op->deps[k].op] != OP_NONE;
+				if (!ready)
+					continue;
+				place[i] = (int)n;
+				out[n++] = *op;
+				again = true;
+			}
+		}
+	BUG_ON(n != p->n); /* a cycle */
+	for (size_t i = 0; i < n; i++) {
+		out[i].index = (int)i;
+		if (out[i].make != OP_NONE)
+			out[i].make = place[out[i].make];
+		for (size_t k = 0; k < out[i].ndeps; k++)
+			out[i].deps[k].op = place[out[i].deps[k].op];
+	}
+	p->ops = out;
+}
+
 int builder_end(struct builder *b, int r, struct plan **ret)
 {
-	if (r < 0)
+	if (r < 0) {
 		plan_free(b->plan);
-	else
-		*ret = b->plan;
+		return r;
+	}
+	sort(b);
+	*ret = b->plan;
 	return r;
 }
 

@@ -44,28 +44,30 @@ struct removal {
 	int op;
 };
 
+static struct removal down_container(struct builder *b, struct view *v, const struct observed_ctr *c)
+{
+	const char *cause = b->p && !v ? "orphan" : "down";
+	int stop = observed_running(c) ? plan_add_ctr(b, OP_CTR_STOP, PHASE_CREATE, c, cause) : OP_NONE;
+	int rm = plan_add_ctr(b, OP_CTR_REMOVE, PHASE_CREATE, c, cause);
+
+	if (stop != OP_NONE)
+		add_stop(b, v, stop);
+	plan_op(b, rm)->volumes = b->opt->volumes;
+	plan_dep(b, rm, stop, false);
+	return (struct removal){ c, rm };
+}
+
 static size_t down_containers(struct builder *b, struct removal *out)
 {
 	size_t n = 0;
 
-	for (size_t i = b->o->nctrs; i-- > 0;) {
-		const struct observed_ctr *c = &b->o->ctrs[i];
-		const char *cause = "down";
-		int stop = OP_NONE;
-
-		if (!goes_down(b, c))
-			continue;
-		if (b->p && !project_service(b->p, str0(c->row.service)))
-			cause = "orphan";
-		if (observed_running(c)) {
-			stop = plan_add_ctr(b, OP_CTR_STOP, PHASE_CREATE, c, cause);
-			add_stop(b, builder_view(b, c->row.service), stop);
-		}
-		out[n] = (struct removal){ c, plan_add_ctr(b, OP_CTR_REMOVE, PHASE_CREATE, c, cause) };
-		plan_op(b, out[n].op)->volumes = b->opt->volumes;
-		plan_dep(b, out[n].op, stop, false);
-		n++;
-	}
+	for (size_t i = 0; i < b->o->nctrs; i++) /* orphans: nothing depends on them */
+		if (goes_down(b, &b->o->ctrs[i]) && !builder_view(b, str0(b->o->ctrs[i].row.service)))
+			out[n++] = down_container(b, NULL, &b->o->ctrs[i]);
+	for (size_t k = b->nviews; k-- > 0;)
+		for (size_t i = 0; i < b->o->nctrs; i++)
+			if (goes_down(b, &b->o->ctrs[i]) && streq(b->views[k].name, str0(b->o->ctrs[i].row.service)))
+				out[n++] = down_container(b, &b->views[k], &b->o->ctrs[i]);
 	return n;
 }
 

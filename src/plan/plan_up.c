@@ -272,13 +272,11 @@ static bool same_number(const struct view *v, const struct observed_ctr *c)
 }
 
 /* Stop (when it runs) and remove. */
-static int plan_remove(struct builder *b, const struct observed_ctr *c, const char *cause)
+static void plan_remove(struct builder *b, const struct observed_ctr *c, enum op_phase phase, const char *cause)
 {
-	int stop = observed_running(c) ? plan_add_ctr(b, OP_CTR_STOP, PHASE_CREATE, c, cause) : OP_NONE;
-	int rm = plan_add_ctr(b, OP_CTR_REMOVE, PHASE_CREATE, c, cause);
+	int stop = observed_running(c) ? plan_add_ctr(b, OP_CTR_STOP, phase, c, cause) : OP_NONE;
 
-	plan_dep(b, rm, stop, false);
-	return rm;
+	plan_dep(b, plan_add_ctr(b, OP_CTR_REMOVE, phase, c, cause), stop, false);
 }
 
 /* Left over from an interrupted recreate or removal: goes, and counts for nothing. */
@@ -455,17 +453,18 @@ static int plan_containers(struct builder *b, struct view *v, struct err *e)
 		const struct observed_ctr *c = v->ctrs[i];
 		const char *gone = leftover_cause(v, c);
 
+		if (gone) { /* its name is free before something is made */
+			plan_remove(b, c, PHASE_CLEAR, gone);
+			continue;
+		}
 		highest = MAX(highest, c->row.number);
-		if (gone)
-			plan_remove(b, c, gone);
-		else
-			l[n++] = (struct candidate){ .c = c, .cause = recreate_cause(b, v, c) };
-		if (!gone && is_temporary(c) && !l[n - 1].cause)
+		l[n++] = (struct candidate){ .c = c, .cause = recreate_cause(b, v, c) };
+		if (is_temporary(c) && !l[n - 1].cause)
 			l[n - 1].cause = "left over from an interrupted recreate";
 	}
 	qsort(l, (size_t)n, sizeof *l, by_worth);
 	for (int64_t i = v->scale; i < n; i++)
-		plan_remove(b, l[i].c, arena_printf(b->a, "scale %lld -> %lld", (long long)n, (long long)v->scale));
+		plan_remove(b, l[i].c, PHASE_CREATE, arena_printf(b->a, "scale %lld -> %lld", (long long)n, (long long)v->scale));
 	for (int64_t i = 0; i < MIN(n, v->scale); i++)
 		keep(b, v, &l[i]);
 	for (int64_t i = n; i < v->scale; i++)
@@ -492,7 +491,7 @@ static void plan_orphans(struct builder *b)
 		if (!is_orphan(b, c))
 			continue;
 		if (b->opt->remove_orphans)
-			plan_remove(b, c, "orphan");
+			plan_remove(b, c, PHASE_CREATE, "orphan");
 		else
 			str_addf(&names, "%s%s", names.len ? ", " : "", c->row.name);
 	}

@@ -51,7 +51,7 @@ static int load(struct pcase *c, const char *file, struct project **ret, struct 
 	int r;
 
 	strv_add(&o.files, file);
-	if (file[0] == 'c') /* the old file is what was: all of it */
+	if (file[0] == 'c' && c->kind == OP_KINDS) /* only up loads what is named; the old file is what was: all of it */
 		strv_copy(&o.services, &c->services);
 	r = compose_load(&o, c->arena, &notes, ret, e);
 	strv_done(&o.files);
@@ -374,7 +374,7 @@ static void one_case(void **state)
 	char *text = NULL;
 
 	if (run(&c, &text, &e) < 0) {
-		auto_free char *said = xasprintf("%s\n%s%s", err_text(&e), e.hint ? "hint: " : "", e.hint ? e.hint : "");
+		auto_free char *said = xasprintf("%s\n%s%s%s", err_text(&e), e.hint ? "hint: " : "", str0(e.hint), e.hint ? "\n" : "");
 
 		compare(&c, "expect.err", said);
 		err_clear(&e);
