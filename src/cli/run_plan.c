@@ -78,8 +78,7 @@ static void report(void *arg, const struct op *op, enum apply_state state, const
 int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *what, struct err *e)
 {
 	struct app *app = r->app;
-	auto_free char *env_files = app->g.env_files.n ? strv_join(&app->g.env_files, ",") : NULL;
-	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .env_files = env_files,
+	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel,
 				   .renew_anon_volumes = r->renew_anon_volumes };
 	int res;
 

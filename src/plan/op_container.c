@@ -3,7 +3,8 @@
  * Create, recreate, remove: rows and folders, by this process. What runs is op_run.c's, through the monitor.
  *
  * Recreate, so that nothing is lost whenever it ends early (compose.md §34):
- *   1 make the new one under "<12 hex of the old id>_<name>", with the old one's sandbox and anonymous volumes
+ *   1 make the new one, its row named "<12 hex of the old id>_<name>" (its spec has the final name), with the old one's sandbox and
+ *     anonymous volumes
  *   2 stop the old one                       fails: the new one goes, the old one goes on
  *   3 lease what the new configuration wants in the sandbox
  *   4 remove the old one, rename the new one killed in between: the next `up` finds the temporary name and does it again
@@ -198,7 +199,7 @@ static int lower(struct making *m, struct err *e)
 	lower_strs(&env_files, &a->p->env_files);
 	env_text = strv_join(&env_files, ",");
 	m->lower = (struct lower){
-		.p = a->p, .s = op->service, .id = m->id, .name = m->name, .number = op->number, .hash = m->hash, .image = &image->row,
+		.p = a->p, .s = op->service, .id = m->id, .name = op->name, .number = op->number, .hash = m->hash, .image = &image->row,
 		.config = &image->config, .image_driver = driver, .files_dir = m->files_dir, .env_files = env_files.n ? env_text : NULL,
 		.container_of = container_of, .names_of = names_of, .spec_of = spec_of, .anonymous = anonymous, .image_of = image_of,
 		.arg = m,
