@@ -4,10 +4,14 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "engine/kernel/mount.h"
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -78,16 +82,34 @@ int selfexe_open(const char *path, struct err *e)
 	return sealed_copy(file, e);
 }
 
+/* The clone has no folder: what lies beside the program is found through GANTRY_LIBEXEC (base/dirs.h). */
+static void remember_folder(void)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	auto_free char *dir = NULL;
+
+	if (n <= 0)
+		return;
+	self[n] = '\0';
+	dir = path_parent(self);
+	(void)setenv("GANTRY_LIBEXEC", dir, 0);
+}
+
 int selfexe_protect(char *const *argv, struct err *e)
 {
 	auto_close int fd = -1;
 	char path[MOUNT_FD_PATH];
 
-	if (selfexe_is_protected())
+	if (selfexe_is_protected()) {
+		/* the kernel named us after the descriptor */
+		(void)prctl(PR_SET_NAME, argv[0] ? path_base(argv[0]) : "gantry");
 		return 0;
+	}
 	fd = selfexe_open("/proc/self/exe", e);
 	if (fd < 0)
 		return fd;
+	remember_folder();
 	execve(mount_fd_path(fd, path), argv, environ);
 	return err_sys(e, "run a protected copy of this program");
 }
