@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "compose/load.h"
 #include "compose/project.h"
+#include "engine/kernel/selfexe.h"
 #include "state/container_store.h"
 #include "state/db.h"
 #include "state/lock.h"
@@ -421,6 +422,8 @@ static int run_cmd(struct app *app, const struct cmd *group, const struct cmd *c
 	int r;
 
 	app->cmd = c;
+	if (c->flags & CMD_ENTERS)
+		TRY(selfexe_protect(app->argv, e));
 	if (c->init)
 		c->init(opts);
 	r = opts_parse(rows, opts, argc, argv, c->flags & CMD_STOP ? OPTS_STOP : 0, &args, e);
@@ -500,7 +503,7 @@ static void app_done(struct app *app)
 
 int cli_main(int argc, char **argv)
 {
-	struct app app = { .lock = -1 };
+	struct app app = { .argv = argv, .lock = -1 };
 	struct err e = ERR_INIT;
 	int r;
 

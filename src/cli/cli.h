@@ -37,6 +37,7 @@ enum cmd_flags {
 	CMD_ROOT = 32,         /* needs root */
 	CMD_STOP = 64,         /* options end at the first argument */
 	CMD_HIDDEN = 128,
+	CMD_ENTERS = 1024,     /* enters containers itself: runs from a copy that they cannot write to */
 	CMD_STARTS = 512,      /* starts containers: attributes without effect are told, refused ones end it */
 	CMD_ALL_PROFILES = 256, /* services of every profile count as active (down, ps, logs …) */
 };
@@ -52,6 +53,7 @@ struct global_opts {
 
 /* One run of the program. Options live here and on the command's stack: no globals. */
 struct app {
+	char **argv;             /* as main got it */
 	struct global_opts g;
 	enum ansi_mode ansi;
 	enum progress_mode progress;

@@ -157,6 +157,6 @@ static int exec_run(struct app *app, void *opts, const struct strv *args, struct
 	return r;
 }
 
-const struct cmd cmd_exec = { "exec", exec_run, CMD_PROJECT_NAME | CMD_STATE_READ | CMD_ROOT | CMD_STOP | CMD_ALL_PROFILES, exec_rows,
+const struct cmd cmd_exec = { "exec", exec_run, CMD_ENTERS | CMD_PROJECT_NAME | CMD_STATE_READ | CMD_ROOT | CMD_STOP | CMD_ALL_PROFILES, exec_rows,
 			      sizeof(struct exec_cmd_opts), "[OPTIONS] SERVICE COMMAND [ARG...]", "Run a command in a running container", 2,
 			      -1, NULL, NULL, exec_init };
