@@ -114,6 +114,17 @@ int layer_list(struct db *db, struct strv *ret, struct err *e)
 	return strings(db_stmt(db, SQL_LAYER_LIST, e), ret, e);
 }
 
+int layer_set_driver(struct db *db, const char *chain_id, const char *driver, int64_t size, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_LAYER_SET_DRIVER, chain_id, e);
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 2, driver);
+	stmt_bind_int(s, 3, size);
+	return MIN(stmt_run(s, e), 0);
+}
+
 int layer_delete(struct db *db, const char *chain_id, struct err *e)
 {
 	struct stmt *s = stmt_key(db, SQL_LAYER_DELETE, chain_id, e);

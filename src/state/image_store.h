@@ -42,6 +42,8 @@ int layer_insert(struct db *db, const struct layer_row *l, struct err *e); /* 1:
 int layer_get(struct db *db, const char *chain_id, struct layer_row *ret, struct err *e); /* 1: none */
 int layer_unused(struct db *db, struct strv *ret, struct err *e); /* ChainIDs that no image uses, children first */
 int layer_list(struct db *db, struct strv *ret, struct err *e);
+/* It was unpacked again, in the form of another driver. */
+int layer_set_driver(struct db *db, const char *chain_id, const char *driver, int64_t size, struct err *e);
 int layer_delete(struct db *db, const char *chain_id, struct err *e);
 int image_insert(struct db *db, const struct image_row *i, struct err *e); /* 1: there already */
 int image_get(struct db *db, const char *id, struct image_row *ret, struct err *e); /* full id; 1: none */

@@ -124,6 +124,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_LAYER_UNUSED] = "SELECT chain_id FROM layer l WHERE NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.chain_id = l.chain_id) "
 			     "ORDER BY seq DESC",
 	[SQL_LAYER_LIST] = "SELECT chain_id FROM layer ORDER BY seq",
+	[SQL_LAYER_SET_DRIVER] = "UPDATE layer SET driver = ?2, size = ?3 WHERE chain_id = ?1",
 	[SQL_LAYER_DELETE] = "DELETE FROM layer WHERE chain_id = ?1",
 	[SQL_IMG_INSERT] = "INSERT OR IGNORE INTO image (id, config, manifest, os, architecture, variant, size, created_ns) "
 			   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
