@@ -200,8 +200,9 @@ static int make_room(struct unpacker *x, int dirfd, const char *name, bool for_d
 		return 1;
 	if (!S_ISDIR(st.st_mode))
 		return unlinkat(dirfd, name, 0) < 0 ? err_sys(e, "remove what it replaces") : 0;
-	parent_forget(x);
-	return MIN(file_remove_tree(dirfd, name, e), 0);
+	TRY(file_remove_tree(dirfd, name, e));
+	parent_forget(x); /* it may have been in there, by another way */
+	return 0;
 }
 
 static const struct xattr_rules {

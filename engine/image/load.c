@@ -345,7 +345,12 @@ static int layers_insert(struct load *l, struct err *e)
 		const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
 			.driver = (char *)l->driver };
 
-		TRY(layer_insert(l->db, &row, e));
+		int r = layer_insert(l->db, &row, e);
+
+		if (r > 0)
+			r = layer_set_driver(l->db, n->chain, l->driver, n->size, e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

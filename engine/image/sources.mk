@@ -13,3 +13,21 @@ libimageio_a_SOURCES = \
 	engine/image/job.c engine/image/job.h engine/image/layer.c engine/image/layer.h \
 	engine/image/pack.c engine/image/pack.h engine/image/tar.c engine/image/tar.h
 IMAGEIO_LIBS = $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image
+TESTS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image
+tests_unit_test_ref_SOURCES = tests/unit/test_ref.c tests/unit/compose_cases.h
+tests_unit_test_ref_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_ref_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_manifest_SOURCES = tests/unit/test_manifest.c tests/unit/compose_cases.h
+tests_unit_test_manifest_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_manifest_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_layer_SOURCES = tests/unit/test_layer.c tests/unit/tarmaker.h
+tests_unit_test_layer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_layer_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/unit/tarmaker.h
+tests_unit_test_image_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
+tests_unit_test_image_LDADD = libimage.a libstate.a libbase.a $(ZLIB_LIBS) $(ZSTD_LIBS) $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+EXTRA_tests_unit_test_image_DEPENDENCIES = gantry-image
+endif

@@ -62,6 +62,8 @@ static int tar_error(struct tar *t, struct err *e)
 {
 	if (t->in_err.code)
 		return err_move(e, &t->in_err);
+	if (archive_file_count(t->a) == 0 && strstr(str0(archive_error_string(t->a)), "Unrecognized"))
+		return err_set(e, EBADMSG, "it is not a tar archive");
 	return err_set(e, EBADMSG, "tar: %s", str0(archive_error_string(t->a)));
 }
 
