@@ -420,6 +420,17 @@ static bool bytes_emit(const struct field *f, const void *member, struct emitter
 
 const struct ftype ft_bytes = { .name = "number or string", .canon = number_canon, .decode = bytes_decode, .emit = bytes_emit };
 
+static int duration_canon(struct fctx *c, const struct field *f, struct node **n, struct err *e)
+{
+	(void)f;
+	if (node_is_null(*n) || is_type(*n, SCALAR_STR))
+		return 0;
+	(void)field_type_err(c, *n, "duration", e);
+	if (node_is_scalar(*n))
+		err_hint(e, "a duration has a unit: %ss, %sms, 1m30s", (*n)->text, (*n)->text);
+	return -EINVAL;
+}
+
 static int duration_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
 {
 	struct opt_int o = { true, 0 };
@@ -448,7 +459,7 @@ static bool duration_emit(const struct field *f, const void *member, struct emit
 	return true;
 }
 
-const struct ftype ft_duration = { .name = "string", .canon = string_canon, .decode = duration_decode, .emit = duration_emit };
+const struct ftype ft_duration = { .name = "string", .canon = duration_canon, .decode = duration_decode, .emit = duration_emit };
 
 static int mode_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
 {

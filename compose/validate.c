@@ -34,8 +34,11 @@ static int check_source(const struct project *p, const struct service *s, struct
 	const struct build *b = s->build;
 
 	(void)p;
-	if (!b && !s->provider && !str0(s->image)[0])
-		return service_err(s, NULL, e, "has neither an image nor a build context specified");
+	if (!b && !s->provider && !str0(s->image)[0]) {
+		(void)service_err(s, NULL, e, "has neither an image nor a build context specified");
+		err_hint(e, "give it 'image: NAME' or 'build: FOLDER'%s", node_key(s->node, "image") ? ": the image's name is empty" : "");
+		return -EINVAL;
+	}
 	if (!b)
 		return 0;
 	if (str0(b->dockerfile)[0] && str0(b->dockerfile_inline)[0])
