@@ -184,7 +184,7 @@ static void test_rows(void **state)
 		{ "depends_on: {b: {condition: service_helthy}}", NULL, "'service_helthy' is not one of" },
 		{ "depends_on: {b: }", NULL, "services.a.depends_on.b: must be a mapping" },
 		{ "network_mode: host, networks: [n]", NULL, "mutually exclusive" },
-		{ "stop_grace_period: 10", NULL, "must be a string, not a number" },
+		{ "stop_grace_period: 10", NULL, "must be a duration, not a number" },
 		{ "stop_grace_period: 1.5.s", NULL, "invalid duration '1.5.s'" },
 		{ "healthcheck: {interval: 90s, retries: 3}", "interval: 1m30s\n", NULL },
 		{ "extra_hosts: {h: [1.2.3.4, '::1']}", "- h=1.2.3.4\n      - h=::1\n", NULL },
