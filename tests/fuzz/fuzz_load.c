@@ -18,7 +18,16 @@
 
 enum { OUT_MAX = 64 << 20 };
 
-/* The project as YAML and JSON; false: the file is wrong. */
+/* Every `$` that is printed is doubled, those of keys too, which loading leaves alone: as docker compose has it. */
+static bool has_dollar_key(const struct node *n)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if ((n->kind == NODE_MAP && strchr(n->keys[i]->text, '$')) || has_dollar_key(n->items[i]))
+			return true;
+	return false;
+}
+
+/* The project as YAML and JSON; false: the file is wrong, or it would not come back the same. */
 static bool load(const void *text, size_t size, bool twice, char **ret_yaml, struct err *e)
 {
 	static char home[] = "HOME=/root", tag[] = "TAG=1", empty[] = "EMPTY=";
@@ -44,7 +53,7 @@ static bool load(const void *text, size_t size, bool twice, char **ret_yaml, str
 	emit_project(p, EMIT_JSON, true, &json);
 	emit_project(p, EMIT_YAML, true, &yaml);
 	*ret_yaml = str_take(&yaml);
-	return true;
+	return twice || !has_dollar_key(p->tree);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -54,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_ERR(e);
 	AUTO_ERR(e2);
 
-	if (!load(data, size, false, &first, &e))
+	if (!load(data, size, false, &first, &e) || !first)
 		return 0;
 	if (!load(first, strlen(first), true, &second, &e2)) {
 		fprintf(stderr, "printed:\n%s\n%s\n", first, err_text(&e2));
