@@ -1,17 +1,25 @@
 """The guest book: POST / with a text adds an entry, GET / lists them, GET /health asks the database."""
 import http.server
 import os
+import signal
 import sys
 
 import psycopg2
 
+LONGEST = 4096
 with open(os.environ["DB_PASSWORD_FILE"]) as f:
     PASSWORD = f.read().strip()
 
 
-def database():
-    return psycopg2.connect(host=os.environ["DB_HOST"], dbname=os.environ["DB_NAME"], user="postgres",
-                            password=PASSWORD, connect_timeout=3)
+def query(sql, *args):
+    db = psycopg2.connect(host=os.environ["DB_HOST"], dbname=os.environ["DB_NAME"], user="postgres",
+                          password=PASSWORD, connect_timeout=3)
+    try:
+        with db, db.cursor() as cursor:
+            cursor.execute(sql, args)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        db.close()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,19 +31,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def query(self, sql, *args):
-        with database() as db, db.cursor() as cursor:
-            cursor.execute("create table if not exists entry (id serial primary key, text text not null)")
-            cursor.execute(sql, args)
-            return cursor.fetchall()
+    def try_to(self, do):
+        try:
+            do()
+        except psycopg2.Error as e:
+            print(f"database: {e}".strip(), flush=True)
+            self.answer(503, "the database does not answer\n")
 
     def do_GET(self):
-        rows = self.query("select id, text from entry order by id")
-        self.answer(200, "ok\n" if self.path == "/health" else "".join(f"{i}: {t}\n" for i, t in rows))
+        self.try_to(self.health if self.path == "/health" else self.show)
+
+    def health(self):
+        query("select 1")
+        self.answer(200, "ok\n")
+
+    def show(self):
+        self.answer(200, "".join(f"{i}: {t}\n" for i, t in query("select id, text from entry order by id")))
 
     def do_POST(self):
-        text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        rows = self.query("insert into entry (text) values (%s) returning id", text)
+        text = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), LONGEST)).decode(errors="replace")
+        self.try_to(lambda: self.add(text))
+
+    def add(self, text):
+        rows = query("insert into entry (text) values (%s) returning id", text)
         print(f"entry {rows[0][0]} written", flush=True)
         self.answer(201, f"{rows[0][0]}\n")
 
@@ -43,8 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+query("create table if not exists entry (id serial primary key, text text not null)")
 print("guest book at port 8000", flush=True)
-try:
-    http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
-except KeyboardInterrupt:
-    sys.exit(0)
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
