@@ -13,6 +13,7 @@
 #include "engine/container/spec.h"
 #include "engine/image/store.h"
 #include <errno.h>
+#include <unistd.h>
 
 static bool has_target(const struct ctr_spec *c, const char *target)
 {
@@ -40,7 +41,7 @@ static int bind_mount(const struct mount *v, struct mount_spec *m, struct err *e
 	if (!v->source || !*v->source)
 		return err_set(e, EINVAL, "'%s': field Source must not be empty", v->target);
 	m->source = path_clean(v->source);
-	m->create_source = !b || b->create_host_path != TRI_FALSE;
+	m->create_source = b && b->create_host_path;
 	if (!b)
 		return 0;
 	m->propagation = xstrdup0(b->propagation);
@@ -227,6 +228,8 @@ static int one_file(const struct lower *l, struct ctr_spec *c, const struct file
 			return err_set(e, ENOENT, "environment variable \"%s\" required by %s \"%s\" is not set", o->environment, kind, o->key);
 		return err_set(e, ENOENT, "%s '%s' has no content", kind, o->key);
 	}
+	if (o->file && access(o->file, R_OK) < 0)
+		return err_sys(e, "%s '%s': open '%s'", kind, o->key, o->file);
 	if (has_target(c, clean))
 		return 0;
 	m = add(c, MNT_FILE, clean);

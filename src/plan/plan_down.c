@@ -317,11 +317,11 @@ static int build_services(struct builder *b, enum op_kind kind, struct err *e)
 	}
 	if (kinds[kind].order == FORWARD)
 		order_starts(b, kind == OP_CTR_START);
+	else
+		order_stops(b);
 	for (size_t i = 0; kind == OP_CTR_START && b->opt->wait && i < b->nviews; i++)
 		if (b->views[i].named && b->views[i].nctrs)
 			plan_op(b, plan_wait(b, &b->views[i], WAIT_STARTED, PHASE_LAST))->optional = false;
-	else
-		order_stops(b);
 	return 0;
 }
 
