@@ -426,7 +426,7 @@ static void fold(struct project *p, const struct map *base, struct kvs *l)
 	if (l->n)
 		memcpy(v, l->v, l->n * sizeof(*v));
 	for (size_t i = 0; i < base->n; i++) {
-		bool have = bsearch(&(struct kv){ base->v[i].key, NULL }, l->v, l->n, sizeof(*v), by_key) != NULL;
+		bool have = l->n && bsearch(&(struct kv){ base->v[i].key, NULL }, l->v, l->n, sizeof(*v), by_key) != NULL;
 
 		if (!have)
 			v[n++] = (struct kv){ arena_strdup(p->arena, base->v[i].key), base->v[i].value };
