@@ -13,7 +13,7 @@
  *                                        exec gantry-keep: same pid, still the parent
  *     READY  ◄── HELLO with descriptors ─┘
  *     or the failing step ◄── KEEP_FAILED + err_encode text, all undone
- *     or EOF: K was killed: container_cleanup and net_plan_down in another child
+ *     or EOF: K was killed: cgroup_remove and net_plan_down in another child
  */
 #include "engine/monitor/monitor.h"
 #include "base/alloc.h"
@@ -26,7 +26,6 @@
 #include "base/str.h"
 #include "base/strv.h"
 #include "engine/container/cgroup_of.h"
-#include "engine/container/container.h"
 #include "engine/container/start.h"
 #include "net/dns.h"
 #include "net/sandbox.h"
@@ -43,6 +42,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+
+#pragma weak dns_host_add
+#pragma weak dns_host_remove
 
 /* ---- decide: all that K needs, from rows, before the fork ---- */
 enum join { JOIN_IPC, JOIN_PID, JOIN_UTS, JOIN_NET, JOINS };
@@ -328,9 +330,10 @@ static int run_steps(struct k *k, struct err *e)
 static void undo(struct k *k)
 {
 	const struct dirs *d = &k->c->m->dirs;
+	auto_free char *cgroup = container_cgroup(d, k->c->spec, k->c->id);
 	AUTO_ERR(e);
 
-	if (k->started.pid.pid && container_cleanup(d, k->c->id, &e) < 0)
+	if (k->started.pid.pid && cgroup_remove(cgroup, &e) < 0)
 		log_err(&e);
 	err_clear(&e);
 	if (k->net_made && net_plan_down(d, k->l->plan, &e) < 0)
@@ -522,7 +525,7 @@ static _Noreturn void cleanup_main(struct mctr *c, struct net_plan *plan)
 	if (cgroup_oom_kills(cgroup, &kills, &e) >= 0 && kills > 0) /* before it is removed */
 		code |= CLEANUP_OOM;
 	err_clear(&e);
-	if (container_cleanup(d, c->id, &e) < 0) {
+	if (cgroup_remove(cgroup, &e) < 0) { /* container_cleanup without the run folder, which the keeper may still need */
 		log_err(&e);
 		err_clear(&e);
 		code |= CLEANUP_FAILED;
@@ -537,6 +540,7 @@ void launch_cleanup(struct mctr *c, bool net)
 {
 	struct sandbox *s = c->sandbox;
 	struct net_plan *plan = NULL;
+	auto_free char *cgroup = NULL;
 	AUTO_ERR(e);
 	pid_t pid;
 
@@ -557,9 +561,10 @@ void launch_cleanup(struct mctr *c, bool net)
 	net_plan_free(plan);
 	if (pid < 0) {
 		/* No process to be had: then here, the loop waits. */
+		cgroup = container_cgroup(&c->m->dirs, c->spec, c->id);
 		monitor_report(c->m, "cleanup", &e);
 		err_clear(&e);
-		if (container_cleanup(&c->m->dirs, c->id, &e) < 0)
+		if (cgroup_remove(cgroup, &e) < 0)
 			monitor_report(c->m, "cleanup", &e);
 		sandbox_ended(c);
 		ctr_event(c, EV_CLEAN);

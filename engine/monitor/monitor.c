@@ -39,7 +39,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-static const int64_t idle_after = 2000000000, retry_after = 1000000000;
+/* XXX: gantry-dns is not there yet; without it containers start, but find no names. */
+#pragma weak dns_host_new
+#pragma weak dns_host_free
+#pragma weak dns_host_add
+#pragma weak dns_host_remove
+
+static const int64_t idle_after = 2000000000;
 enum { REPORT_MAX = 256 << 10 };
 
 /* ---- small services for the other files ---- */
@@ -68,6 +74,8 @@ static struct db *db_for_names(void *arg)
 }
 int monitor_dns(struct monitor *m, struct err *e)
 {
+	if (!dns_host_new)
+		return err_set(e, ENOSYS, "no name service: this gantry was built without gantry-dns");
 	return m->dns ? 0 : dns_host_new(m->loop, &m->dirs, m->project, db_for_names, m, &m->dns, e);
 }
 char *monitor_buf(struct monitor *m)
@@ -117,31 +125,6 @@ static int on_idle(struct watch *w, uint32_t events)
 	malloc_trim(0);
 	drop_text();
 	return 0;
-}
-void monitor_dirty(struct mctr *c)
-{
-	c->dirty = true;
-	c->m->dirty = true;
-}
-void monitor_event(struct mctr *c, const char *action, const char *key, const char *value)
-{
-	struct monitor *m = c->m;
-	AUTO(json_free) struct cJSON *o = json_object();
-	struct event *ev;
-
-	m->dirty = true;
-	if (m->nevents >= EVENTS_MAX) /* only when the database cannot be written for long */
-		return;
-	json_add_str(o, "name", c->spec->name);
-	json_add_str(o, "image", c->spec->image_ref);
-	if (key)
-		json_add_str(o, key, value);
-	ev = xcalloc(1, sizeof(*ev));
-	ev->row = (struct event_row){ .time_ns = time_now_ns(), .type = xstrdup("container"), .action = xstrdup(action),
-		.project = xstrdup(m->project), .service = xstrdup0(c->spec->service), .actor = xstrdup(c->id), .attributes = json_text(o, false) };
-	*m->events_end = ev;
-	m->events_end = &ev->next;
-	m->nevents++;
 }
 struct sandbox *monitor_sandbox(struct monitor *m, const char *id)
 {
@@ -243,7 +226,7 @@ static int on_ctr_timer(struct watch *w, uint32_t events)
 	ctr_event(CONTAINER_OF(w, struct mctr, timer), EV_TIMER);
 	return 0;
 }
-static struct mctr *ctr_make(struct monitor *m, const struct ctr_row *row, struct err *e)
+struct mctr *monitor_ctr_make(struct monitor *m, const struct ctr_row *row, struct err *e)
 {
 	struct mctr *c;
 	struct ctr_spec *spec;
@@ -296,7 +279,7 @@ struct mctr *monitor_ctr(struct monitor *m, const char *id, struct err *e)
 	r = ctr_get(db, id, &row, e);
 	if (r == 1)
 		err_set(e, ENOENT, "there is no container '%.12s'", id);
-	return r == 0 ? ctr_make(m, &row, e) : NULL;
+	return r == 0 ? monitor_ctr_make(m, &row, e) : NULL;
 }
 static void ctr_free(struct mctr *c)
 {
@@ -332,104 +315,6 @@ static void forget(struct monitor *m)
 	}
 }
 
-/* ---- rows ---- */
-static int write_exit(struct db *db, const struct mctr *c, struct err *e)
-{
-	if (c->failed.code)
-		return ctr_set_error(db, c->id, err_text(&c->failed), c->exit_code, e);
-	return ctr_set_exited(db, c->id, c->exit_code, c->exit_known, c->oom, c->finished_ns, e);
-}
-static int write_row(struct db *db, const struct mctr *c, struct err *e)
-{
-	if (c->dirty_desired)
-		TRY(ctr_set_desired(db, c->id, c->desired, e));
-	if (c->dirty_health) {
-		auto_free char *log = health_json(&c->health);
-
-		TRY(ctr_set_health(db, c->id, c->health.status, log, e));
-	}
-	switch (c->state) {
-	case M_STARTING:
-		return ctr_set_starting(db, c->id, e);
-	case M_RUNNING:
-		TRY(ctr_set_running(db, c->id, &c->pid, &c->keeper, c->m->dirs.boot_id, c->started_ns, e));
-		return ctr_set_restarts(db, c->id, c->restarts.count, e);
-	case M_PAUSED:
-	case M_STOPPING:
-		TRY(ctr_set_keeper(db, c->id, &c->keeper, e));
-		return ctr_set_state(db, c->id, ctr_row_state(c), e);
-	case M_BACKOFF:
-		TRY(write_exit(db, c, e));
-		TRY(ctr_set_restarts(db, c->id, c->restarts.count, e));
-		return ctr_set_state(db, c->id, CTR_RESTARTING, e);
-	case M_DOWN:
-		return c->finished_ns || c->failed.code ? write_exit(db, c, e) : 0;
-	default:
-		return 0; /* ending: told when it has */
-	}
-}
-static int write_rows(struct monitor *m, struct err *e)
-{
-	struct db *db = monitor_db(m, e);
-
-	if (!db)
-		return -e->code;
-	TRY(db_begin(db, e));
-	for (struct mctr *c = m->ctrs; c; c = c->next)
-		if (c->dirty && write_row(db, c, e) < 0)
-			goto failed;
-	for (struct event *ev = m->events; ev; ev = ev->next)
-		if (event_add(db, &ev->row, e) < 0)
-			goto failed;
-	db_touch(db, m->project);
-	if (db_commit(db, e) < 0)
-		goto failed;
-	return 0;
-failed:
-	if (db_in_transaction(db))
-		db_rollback(db);
-	return -e->code;
-}
-static void events_clear(struct monitor *m)
-{
-	while (m->events) {
-		struct event *ev = m->events;
-
-		m->events = ev->next;
-		event_row_done(&ev->row);
-		free(ev);
-	}
-	m->events_end = &m->events;
-	m->nevents = 0;
-}
-static bool rows_pending(const struct monitor *m)
-{
-	for (const struct mctr *c = m->ctrs; c; c = c->next)
-		if (c->dirty)
-			return true;
-	return m->events != NULL;
-}
-static void flush_rows(struct monitor *m)
-{
-	AUTO_ERR(e);
-
-	if (!rows_pending(m))
-		return;
-	if (write_rows(m, &e) < 0) {
-		monitor_report(m, "state", &e);
-		watch_arm(&m->retry, retry_after);
-		return;
-	}
-	for (struct mctr *c = m->ctrs; c; c = c->next)
-		c->dirty = c->dirty_health = c->dirty_desired = false;
-	events_clear(m);
-}
-static int on_retry(struct watch *w, uint32_t events)
-{
-	(void)events;
-	CONTAINER_OF(w, struct monitor, retry)->dirty = true;
-	return 0;
-}
 /* What was told must survive a power cut: one fdatasync for all answers of this turn. */
 static void answer(struct monitor *m)
 {
@@ -455,119 +340,11 @@ static void turn_end(struct monitor *m)
 {
 	for (int again = 0; m->dirty && again < 4; again++) { /* a launch that fails at once changes rows */
 		m->dirty = false;
-		flush_rows(m);
+		rows_flush(m);
 		launch_all(m);
 	}
 	answer(m);
 	forget(m);
-}
-
-/* ---- adopt ---- */
-static void adopt_unkept(struct mctr *c, const struct ctr_row *row)
-{
-	struct monitor *m = c->m;
-	AUTO_ERR(e);
-	int code = -1;
-	int64_t when = 0;
-
-	if (ctr_row_alive(row, m->dirs.boot_id)) {
-		c->pid = row->pid;
-		c->pidfd = proc_pidfd(&row->pid, &e);
-		err_clear(&e);
-		if (c->pidfd >= 0) { /* both were killed: it runs without our ends of its stdio */
-			monitor_adopted(c);
-			if (keeper_respawn(c, &e) < 0)
-				monitor_report(m, "another keeper", &e);
-			return;
-		}
-	}
-	(void)keeper_exit_file(c, &code, &when);
-	if (row->state == CTR_STARTING) {
-		(void)err_set(&c->failed, EINTR, "the start was interrupted");
-		c->state = M_STARTING;
-		ctr_event(c, EV_FAILED);
-		return;
-	}
-	if (!streq0(row->boot_id, m->dirs.boot_id))
-		c->stopped = true; /* before a reboot; what shall run again is up to who brings the project up */
-	c->state = M_RUNNING;
-	ctr_ended(c, code >= 0, code >= 0 ? code : 255, when);
-}
-/* Its keeper has told all; the row says what was going on. */
-void monitor_adopted(struct mctr *c)
-{
-	AUTO_ERR(e);
-	static const enum mstate map[CTR_STATES] = {
-		[CTR_PAUSED] = M_PAUSED, [CTR_STOPPING] = M_STOPPING, [CTR_RESTARTING] = M_RUNNING,
-	};
-
-	c->adopting = false;
-	c->state = map[c->adopt_as] ? map[c->adopt_as] : M_RUNNING;
-	if (!c->started_ns)
-		c->started_ns = time_now_ns();
-	health_begin(&c->health, &c->spec->health);
-	if (c->health.status != HEALTH_NONE)
-		c->health.status = c->adopt_health;
-	if (c->out[LOG_STDOUT].hold_r >= 0 && logio_start(c, &e) < 0)
-		monitor_report(c->m, "log", &e);
-	if (c->adopt_as == CTR_RESTARTING) { /* between two runs: its keeper has stayed for this */
-		logio_stop(c);
-		c->state = M_BACKOFF;
-		c->again = true;
-		watch_arm(&c->timer, MIN(100000000LL << MIN(MAX(c->restarts.count - 1, 0), 10), 60000000000LL));
-	}
-	if (c->state == M_RUNNING)
-		probe_schedule(c);
-	if (c->state == M_STOPPING) { /* how long it had waited is not known: once more */
-		c->stopped = c->desired == DESIRED_STOPPED;
-		c->state = M_RUNNING;
-		c->stop_signal = ctr_stop_signal(c);
-		ctr_event(c, EV_STOP);
-	}
-	monitor_dirty(c);
-}
-static int adopt(struct monitor *m, struct err *e)
-{
-	AUTO_DONE(ctr_rows_done) struct ctr_rows rows = CTR_ROWS_INIT;
-	int64_t deadline = time_mono_ns() + 3000000000;
-	struct db *db = monitor_db(m, e);
-	bool waiting = true;
-
-	if (!db)
-		return -e->code;
-	TRY(ctr_list(db, m->project, NULL, &rows, e));
-	for (size_t i = 0; i < rows.n; i++) {
-		struct ctr_row *row = &rows.v[i];
-		AUTO_ERR(why);
-		struct mctr *c;
-		int r;
-
-		if (row->state < CTR_STARTING || row->state > CTR_RESTARTING)
-			continue;
-		c = ctr_make(m, row, &why);
-		if (!c) {
-			monitor_report(m, row->name, &why);
-			continue;
-		}
-		c->adopt_as = row->state;
-		c->adopt_health = row->health;
-		c->adopting = true;
-		r = keeper_adopt(c, &why);
-		if (r == 0)
-			continue;
-		if (r < 0)
-			monitor_report(m, row->name, &why);
-		c->adopting = false;
-		adopt_unkept(c, row);
-	}
-	while (waiting && time_mono_ns() < deadline) {
-		waiting = false;
-		for (struct mctr *c = m->ctrs; c; c = c->next)
-			waiting |= c->adopting;
-		if (waiting)
-			TRY(loop_once(m->loop, 100));
-	}
-	return 0;
 }
 
 /* ---- begin ---- */
@@ -643,6 +420,14 @@ static int take_lock(struct monitor *m, int inherited, struct err *e)
 	}
 	return lock_monitor(&m->dirs, m->project, &m->lock, e);
 }
+static void tell_pid(const struct monitor *m)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (ftruncate(m->lock, 0) < 0 || pwrite(m->lock, text, (size_t)n, 0) < 0)
+		log_debug("the lock file: %m");
+}
 static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
 {
 	static const int sigs[] = { SIGCHLD, SIGTERM, 0 };
@@ -652,6 +437,7 @@ static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
 	r = take_lock(m, a->lock, e);
 	if (r != 0)
 		return r;
+	tell_pid(m);
 	open_report(m);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (const int *s = (const int[]){ SIGPIPE, SIGINT, SIGHUP, SIGQUIT, 0 }; *s; s++)
@@ -661,11 +447,11 @@ static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
 		return -e->code;
 	TRY(watch_signals(m->loop, &m->signals, sigs, on_signal, e));
 	TRY(watch_timer(m->loop, &m->idle, on_idle, e));
-	TRY(watch_timer(m->loop, &m->retry, on_retry, e));
+	TRY(watch_timer(m->loop, &m->retry, rows_retry, e));
 	TRY(fd_pipe(m->scratch, e));
 	TRY(serve_listen(m, e));
 	FP("monitor.adopt", e);
-	TRY(adopt(m, e));
+	TRY(adopt_all(m, e));
 	return serve_open(m, e);
 }
 static void tell_ready(int fd, int r, const struct err *e)
@@ -745,7 +531,8 @@ int monitor_main(int argc, char **argv)
 	serve_close(&m);
 	close_report(&m);
 	db_close(m.db);
-	dns_host_free(m.dns);
+	if (m.dns)
+		dns_host_free(m.dns);
 	/* The rest goes with the process; the lock last of all. */
 	return r < 0;
 }

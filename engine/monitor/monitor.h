@@ -2,13 +2,15 @@
  *
  * engine/monitor/monitor.h - the gantry-monitor role from inside: one process per project, one loop, while anything of it should run
  *
- *   monitor.c   lock, adopt, loop; the turn's end: rows, launches, replies
+ *   monitor.c   lock, loop; the turn's end: rows, launches, replies
+ *   adopt.c     finds what runs already
+ *   rows.c      what changed, written
  *   states.c    one container's states and what each event does in them
  *   launch.c    K: the slow steps of a start, beside the loop; it becomes gantry-keep
  *   keeper.c    descriptors from and to keepers; how a process ended
  *   logio.c     stdio -> log and attached clients
  *   probe.c     commands inside a container: health checks, exec -d
- *   serve.c     ctl.sock
+ *   serve.c     ctl.sock; attach.c: clients' pipes
  *
  * What is true is in memory (struct mctr) and in the kernel; rows follow. A change marks its container dirty; all dirty rows are written in one
  * transaction at the end of the turn, before anything is launched or answered. When that fails (full disk) it is tried
@@ -162,13 +164,21 @@ void monitor_watch_child(struct monitor *m, struct child *c, pid_t pid, void (*e
 pid_t monitor_fork(struct monitor *m, const int *keep, size_t n, struct err *e);
 /* The container in memory, from its row and spec.json; made on first use. NULL with e. */
 struct mctr *monitor_ctr(struct monitor *m, const char *id, struct err *e);
-void monitor_event(struct mctr *c, const char *action, const char *key, const char *value); /* KEY NULL: no attributes */
-void monitor_dirty(struct mctr *c);
+struct mctr *monitor_ctr_make(struct monitor *m, const struct ctr_row *row, struct err *e);
 struct sandbox *monitor_sandbox(struct monitor *m, const char *id);
-void monitor_adopted(struct mctr *c);                         /* what runs was found again */
 char *monitor_buf(struct monitor *m);                         /* MONITOR_BUF bytes, for use within one handler */
 int monitor_dns(struct monitor *m, struct err *e);            /* m->dns is there */
 void monitor_report(struct monitor *m, const char *what, const struct err *e); /* to monitor.log */
+
+/* adopt.c */
+int adopt_all(struct monitor *m, struct err *e);
+void monitor_adopted(struct mctr *c);                         /* what runs was found again */
+
+/* rows.c */
+void monitor_event(struct mctr *c, const char *action, const char *key, const char *value); /* KEY NULL: no attributes */
+void monitor_dirty(struct mctr *c);
+void rows_flush(struct monitor *m);
+int rows_retry(struct watch *w, uint32_t events);             /* watch_fn of monitor.retry */
 
 /* states.c */
 void ctr_event(struct mctr *c, enum mevent ev);
@@ -183,7 +193,7 @@ enum ctr_state ctr_row_state(const struct mctr *c);
 
 /* launch.c */
 void launch_all(struct monitor *m);                             /* those that were marked in this turn */
-void launch_cleanup(struct mctr *c, bool net);                  /* forks container_cleanup; EV_CLEAN when done */
+void launch_cleanup(struct mctr *c, bool net);                  /* forks the cleanup; EV_CLEAN when done */
 void launch_waiting(struct monitor *m, struct sandbox *s);      /* its phase has changed: go on with those who waited for it */
 bool sandbox_used(const struct monitor *m, const struct sandbox *s, const struct mctr *but);
 void sandbox_up(struct mctr *c);                                /* its descriptors are here: names and relayed ports */

@@ -15,7 +15,7 @@
  *        │            └─────────┘ ◄──────── CLEAN, to be started again ────── └────────┘
  *        └────────────────────────────────  CLEAN ────────────────────────────────┘
  *
- * ENDING: the first process is gone; container_cleanup kills what is left in its cgroup and removes it, in a process of its own, while
+ * ENDING: the first process is gone; a cleanup kills what is left in its cgroup and removes it, in a process of its own, while
  * the last output is read. Only then is it `exited` for everybody: rows, waiters, a new start. An event that has no entry below is
  * ignored and logged at debug.
  */
@@ -26,7 +26,6 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/container/cgroup_of.h"
-#include "engine/container/container.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
