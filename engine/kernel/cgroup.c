@@ -164,7 +164,17 @@ uint64_t cgroup_key(const char *dir, const char *name, const char *key)
 	return 0;
 }
 
-int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struct err *e)
+/* E is set for DIR: is it because DIR was removed? */
+static int went_away(const char *dir, struct err *e)
+{
+	if (access(dir, F_OK) == 0 || errno != ENOENT)
+		return -e->code;
+	err_clear(e);
+	return 1;
+}
+
+/* One attempt. 1: a parent went away meanwhile (cgroup_prune of another process). */
+static int mkdir_once(const char *mount, const char *path, cgroup_dir_fn *each, struct err *e)
 {
 	auto_free char *full = xasprintf("%s/%s", mount, path);
 	size_t start = strlen(mount) + 1;
@@ -173,24 +183,22 @@ int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struc
 
 	if (strlen(full) >= CGROUP_PATH)
 		return err_set(e, ENAMETOOLONG, "cgroup path '%s' is too long", path);
-	/* parents, which are mostly there */
+	/* Parents, which are mostly there; EACH is repeated for them, as another process may have made one just now and not be done with it. */
 	for (char *p = strchr(full + start, '/'); p; p = strchr(p + 1, '/')) {
-		char *before;
-		bool made;
-
 		*p = '\0';
-		made = mkdir(full, 0755) == 0;
-		if (!made && errno != EEXIST)
-			return err_sys(e, "make cgroup '%s'", full);
-		before = strrchr(full, '/');
-		if (each && made) {
-			auto_free char *parent = xstrndup(full, (size_t)(before - full));
+		if (mkdir(full, 0755) < 0 && errno != EEXIST)
+			return errno == ENOENT ? 1 : err_sys(e, "make cgroup '%s'", full);
+		if (each) {
+			auto_free char *parent = xstrndup(full, (size_t)(strrchr(full, '/') - full));
 
-			TRY(each(parent, full, e));
+			if (each(parent, full, e) < 0)
+				return went_away(full, e);
 		}
 		*p = '/';
 	}
 	while (mkdir(full, 0755) < 0) {
+		if (errno == ENOENT)
+			return 1;
 		if (errno == EEXIST && !retried && rmdir(full) == 0) {
 			retried = true;
 			continue;
@@ -202,9 +210,21 @@ int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struc
 	if (each) {
 		auto_free char *parent = slash ? xstrndup(full, (size_t)(slash - full)) : xstrdup(mount);
 
-		TRY(each(parent, full, e));
+		if (each(parent, full, e) < 0)
+			return went_away(full, e);
 	}
 	return 0;
+}
+
+int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struct err *e)
+{
+	for (int i = 0; i < 100; i++) {
+		int r = mkdir_once(mount, path, each, e);
+
+		if (r != 1)
+			return r;
+	}
+	return err_set(e, EBUSY, "cgroup '%s/%s': its parent is removed again and again", mount, path);
 }
 
 /* ---- joining -------------------------------------------------------------------------------------------------------- */
@@ -392,6 +412,22 @@ static int remove_dir(const char *dir, int64_t deadline, int depth)
 		if (time_mono_ns() >= deadline)
 			return -EBUSY;
 		nanosleep(&nap, NULL);
+	}
+}
+
+void cgroup_prune(const char *path)
+{
+	char *dirs[CGROUP_HIERARCHIES + 1];
+	const struct cgroup_layout *l;
+	AUTO_ERR(ignored);
+	size_t n;
+
+	if (cgroup_layout(&l, &ignored) < 0)
+		return;
+	n = each_dir(l, path, dirs);
+	for (size_t i = 0; i < n; i++) {
+		(void)rmdir(dirs[i]);
+		free(dirs[i]);
 	}
 }
 

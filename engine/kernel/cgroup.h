@@ -93,6 +93,8 @@ int cgroup_open(const char *path, struct cgroup_join *ret, struct err *e);
 int cgroup_kill(const char *path, struct err *e);
 /* Kills, waits (5 s at most), removes from every hierarchy. Idempotent. */
 int cgroup_remove(const char *path, struct err *e);
+/* Removes the directories of that name where nothing is in them: a parent of containers when the last is gone. cgroup_make copes with it. */
+void cgroup_prune(const char *path);
 int cgroup_freeze(const char *path, bool frozen, struct err *e);
 int cgroup_oom_kills(const char *path, uint64_t *ret, struct err *e);
 

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "base/path.h"
+#include "engine/container/cgroup_of.h"
 #include "engine/container/container.h"
 #include "engine/kernel/selfexe.h"
 #include "net/dns.h"
@@ -385,6 +386,14 @@ static void close_report(const struct monitor *m)
 	if (fstat(2, &st) == 0 && st.st_size == 0)
 		(void)unlink(path);
 }
+/* The last container's end leaves nothing, not even their common parent; other projects may have some there. */
+static void prune_cgroup(const struct monitor *m)
+{
+	auto_free char *any = container_cgroup(&m->dirs, NULL, "-");
+	auto_free char *parent = path_parent(any);
+
+	cgroup_prune(parent);
+}
 struct monitor_args {
 	const char *project;
 	int lock, ready;
@@ -529,6 +538,8 @@ int monitor_main(int argc, char **argv)
 	if (r < 0)
 		monitor_report(&m, "end", &e);
 	serve_close(&m);
+	if (r == 0)
+		prune_cgroup(&m);
 	close_report(&m);
 	db_close(m.db);
 	if (m.dns)
