@@ -134,6 +134,8 @@ int fields_decode(struct fctx *c, const struct field *table, const struct node *
 void fields_emit(const struct field *table, const void *obj, struct emitter *out);
 /* Adds to P's notes each given attribute of active services and used resources that is not fully supported. */
 void fields_notes(struct project *p);
+/* May S be the name of a service, network, volume, …? */
+bool field_is_name(const char *s);
 /* Row of KEY, NULL: none. */
 const struct field *field_find(const struct field *table, const char *key);
 /* Rows below F (of an object, list of objects, map of objects), NULL: it has none. */

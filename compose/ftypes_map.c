@@ -366,7 +366,7 @@ static int names_to_map(struct fctx *c, const struct object_type *o, struct node
 	return 0;
 }
 
-static bool is_name(const char *s)
+bool field_is_name(const char *s)
 {
 	return *s && !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
 }
@@ -376,7 +376,7 @@ static int entry_canon(struct fctx *c, const struct field *f, const struct node 
 	const struct object_type *o = f->detail;
 	struct node *own;
 
-	if (!is_name(key->text)) {
+	if (!o->any_name && !field_is_name(key->text)) {
 		(void)field_err(c, key, e, "'%s' is not a name for a %s", key->text, o->what);
 		err_hint(e, "names are made of letters, digits, '.', '_' and '-'");
 		return -EINVAL;

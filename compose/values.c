@@ -10,8 +10,9 @@
 #include "base/num.h"
 #include "base/proc.h"
 #include "base/str.h"
-#include "compose/validate.h"
+#include "compose/field.h"
 #include "compose/project.h"
+#include "compose/validate.h"
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -164,8 +165,25 @@ static value_fn *const checks[] = {
 	check_ports, check_restart, check_signal, check_dns, check_hosts, check_addresses, check_mounts, check_ulimits,
 };
 
+static void check_name(struct project *p, const char *section, const char *key, const struct node *n)
+{
+	if (!field_is_name(key))
+		project_note(p, NOTE_REFUSED, n ? n->pos : (struct pos){ 0 }, NULL, section,
+			     arena_printf(p->arena, "%s: '%s' is not a name: names are made of letters, digits, '.', '_' and '-'", section,
+					  key));
+}
+
+#define CHECK_NAMES(list)                                                                          \
+	for (size_t i = 0; i < p->list.n; i++)                                                     \
+		if (p->list.v[i].used)                                                             \
+			check_name(p, #list, p->list.v[i].key, p->list.v[i].node)
+
 void validate_values(struct project *p)
 {
+	CHECK_NAMES(networks);
+	CHECK_NAMES(volumes);
+	CHECK_NAMES(secrets);
+	CHECK_NAMES(configs);
 	for (size_t i = 0; i < p->services.n; i++)
 		for (size_t j = 0; !p->services.v[i].disabled && j < ARRAY_LEN(checks); j++)
 			checks[j](p, &p->services.v[i]);
