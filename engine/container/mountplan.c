@@ -96,16 +96,19 @@ static void add_dev(struct mountplan *p, const struct ctr_spec *s, const struct 
 	if (h->mqueue_host) {
 		m = add_bind(p, s, "/dev/mqueue", "/dev/mqueue", SAFE);
 		if (m)
-			m->recursive = true;
+			m->optional = true;
 	} else {
 		m = add_fs(p, s, PLAN_FS, "mqueue", "/dev/mqueue", SAFE, NULL);
 		if (m)
 			m->late = true;
 	}
-	if (is(s->ipc, "host"))
-		add_bind(p, s, "/dev/shm", "/dev/shm", 0);
-	else if (!is(s->ipc, "none") && !h->shm_joined)
+	if (is(s->ipc, "host")) {
+		m = add_bind(p, s, "/dev/shm", "/dev/shm", 0);
+		if (m)
+			m->optional = true;
+	} else if (!is(s->ipc, "none") && !h->shm_joined) {
 		add_fs(p, s, PLAN_FS, "tmpfs", "/dev/shm", SAFE, shm);
+	}
 }
 
 /* The container's own directory of each hierarchy, or all of it with the host's cgroup namespace on v2. */
@@ -365,7 +368,7 @@ char *mountplan_text(const struct mountplan *p)
 			str_addf(&b, " %s", m->data);
 		str_addf(&b, "%s%s%s%s%s%s\n", m->recursive ? " rbind" : "", m->recursive_ro ? " rro" : "",
 			 m->propagation == MS_SHARED ? " shared" : "", m->propagation == MS_SLAVE ? " slave" : "",
-			 m->is_file ? " file" : "", m->late ? " late" : "");
+			 m->is_file ? " file" : "", m->late ? " late" : m->optional ? " optional" : "");
 	}
 	for (size_t i = 0; i < p->masked.n; i++)
 		str_addf(&b, "mask %s\n", p->masked.v[i]);

@@ -37,6 +37,7 @@ struct plan_mount {
 	uint64_t propagation;  /* MS_PRIVATE, MS_SHARED, MS_SLAVE */
 	bool recursive, recursive_ro;
 	bool late;
+	bool optional;         /* a host without SOURCE: left out */
 	bool is_file;          /* SOURCE is known to be a file: a missing target is made as one (else as what SOURCE is) */
 	const struct mount_spec *user; /* NULL: a default one */
 };

@@ -50,8 +50,7 @@ void process_env(const struct ctr_spec *s, struct strv *ret)
 	}
 }
 
-/* Every file that argv[0] may mean. */
-static void candidates(const char *name, const struct strv *env, struct strv *ret)
+void process_candidates(const char *name, const struct strv *env, struct strv *ret)
 {
 	AUTO_STRV(folders);
 	const char *path = strv_env_get(env, "PATH");
@@ -117,7 +116,7 @@ int process_prepare(const struct dirs *d, const struct ctr_spec *s, const struct
 		strv_add(&p->argv, "--");
 	}
 	strv_copy(&p->argv, argv);
-	candidates(p->argv.v[0], &p->env, &p->paths);
+	process_candidates(p->argv.v[0], &p->env, &p->paths);
 	TRY(set_limits(s, p, e));
 	TRY(set_security(d, s, w->privileged, p, e));
 	snprintf(p->oom, sizeof(p->oom), "%d", s->res.oom_score_adj == INT64_MIN ? 0 : (int)s->res.oom_score_adj);

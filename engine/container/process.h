@@ -35,6 +35,8 @@ int process_prepare(const struct dirs *d, const struct ctr_spec *s, const struct
 void process_done(struct process *p);
 /* PATH, HOSTNAME, TERM, then the spec's. Pure. */
 void process_env(const struct ctr_spec *s, struct strv *ret);
+/* Every file that NAME may mean with ENV's PATH. Pure. */
+void process_candidates(const char *name, const struct strv *env, struct strv *ret);
 /* Makes the sentence and the exit code (125; 126 and 127 for the program itself) out of what a child reported. SYS 0: it was killed.
  * WHAT(stage, index) names the object, may return NULL. */
 int process_failed(const struct child_report *r, const struct process *p, const char *object, struct err *e);

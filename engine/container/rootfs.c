@@ -93,6 +93,8 @@ static int open_sources(const struct rootfs_args *a, struct rootfs *r, struct er
 			continue;
 		if (!clone && m->propagation == MS_SHARED)
 			return err_set(e, EOPNOTSUPP, "mount '%s': propagation 'shared' needs Linux 5.12", m->target);
+		if (m->optional && access(m->source, F_OK) < 0)
+			continue;
 		fd = open_source(a->dirs, m, e);
 		if (fd < 0)
 			return err_wrap(e, "mount '%s'", m->target);
@@ -361,7 +363,7 @@ static int apply(const struct rootfs_args *a, struct rootfs *r, size_t i, struct
 		return apply_fs(a, r, m, e);
 	case PLAN_BIND:
 	case PLAN_VOLUME:
-		return apply_bind(r, m, r->sources[i], e);
+		return r->sources[i] < 0 ? 0 : apply_bind(r, m, r->sources[i], e);
 	case PLAN_IMAGE:
 	case PLAN_KINDS:
 		break;

@@ -39,3 +39,16 @@ endif
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_log_LDADD = libcontainer.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_user
+TESTS += tests/unit/test_user
+check_PROGRAMS += tests/unit/test_mountplan
+TESTS += tests/unit/test_mountplan
+endif
+tests_unit_test_user_SOURCES = tests/unit/test_user.c
+tests_unit_test_user_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_user_LDADD = libcontainer.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_mountplan_SOURCES = tests/unit/test_mountplan.c
+tests_unit_test_mountplan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_mountplan_LDADD = libcontainer.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)

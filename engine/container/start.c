@@ -23,6 +23,7 @@
 #include "base/fail.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "engine/container/cgroup_of.h"
 #include "engine/container/child.h"
@@ -40,7 +41,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { SYSCTLS_DEFAULT = 2, ENGINE_FAILED = 125 };
+enum { ENGINE_FAILED = 125, NOT_FOUND = 127, OBJECT = 256 };
 
 /* Everything made on the way, so that one function can undo all. */
 struct start {
@@ -180,6 +181,26 @@ static int make_stdio(struct start *s, struct err *e)
 	return process_give_pipes(s->stdio, s->rootfs.user.uid, e);
 }
 
+/* With an init between, it would be that which says so, and not here. */
+static int check_program(const struct start *s, struct err *e)
+{
+	const char *name = s->spec->argv.v[0];
+	AUTO_STRV(paths);
+
+	if (!path_is_abs(name) && strchr(name, '/'))
+		return 0; /* relative to the working directory */
+	process_candidates(name, &s->process.env, &paths);
+	for (size_t i = 0; i < paths.n; i++) {
+		AUTO_ERR(quiet);
+		auto_close int fd = path_open_in(s->rootfs.root, paths.v[i], O_PATH | O_CLOEXEC, 0, &quiet);
+
+		if (fd >= 0)
+			return 0;
+	}
+	err_set(e, ENOENT, strchr(name, '/') ? "'%s' is not there" : "'%s' is not in the container's PATH", name);
+	return err_exit(e, NOT_FOUND);
+}
+
 static int make_process(struct start *s, struct err *e)
 {
 	AUTO_STRV(env);
@@ -189,6 +210,8 @@ static int make_process(struct start *s, struct err *e)
 			    &(struct process_want){ .argv = &s->spec->argv, .env = &env, .cwd = s->spec->cwd,
 						    .user = &s->rootfs.user, .prefix = s->spec->init ? CTR_INIT_PATH : NULL },
 			    &s->process, e));
+	if (s->spec->init)
+		TRY(check_program(s, e));
 	TRY(make_stdio(s, e));
 	for (int i = 0; i < 3; i++)
 		s->process.child.stdio[i] = s->stdio[i];
@@ -265,7 +288,7 @@ static int run_child(struct start *s, struct err *e)
 }
 
 /* The object a failed step was about. */
-static const char *object_of(const struct start *s, char buf[64])
+static const char *object_of(const struct start *s, char buf[OBJECT])
 {
 	uint32_t i = s->report->index;
 
@@ -273,7 +296,11 @@ static const char *object_of(const struct start *s, char buf[64])
 	case CHILD_MOUNT:
 		return i < s->rootfs.nlate ? s->rootfs.late[i].path : NULL;
 	case CHILD_SYSCTL:
-		return i < s->nsysctls ? s->sysctls[i].path + strlen("sys/") : NULL;
+		if (i >= s->nsysctls)
+			return NULL;
+		i -= (uint32_t)(s->nsysctls - s->spec->sysctls.n); /* the defaults come first and never fail */
+		snprintf(buf, OBJECT, "%.*s", (int)strcspn(s->spec->sysctls.v[i], "="), s->spec->sysctls.v[i]);
+		return buf;
 	case CHILD_MASK:
 		return i < s->plan.masked.n ? s->plan.masked.v[i] : NULL;
 	case CHILD_READONLY:
@@ -285,9 +312,9 @@ static const char *object_of(const struct start *s, char buf[64])
 	case CHILD_OOM:
 		return s->process.oom;
 	case CHILD_HOSTNAME:
+		return s->spec->hostname;
 	case CHILD_CGROUP:
-		snprintf(buf, 64, "%u", i);
-		return s->report->stage == CHILD_CGROUP ? s->cgroup : s->spec->hostname;
+		return s->cgroup;
 	default:
 		return NULL;
 	}
@@ -295,7 +322,7 @@ static const char *object_of(const struct start *s, char buf[64])
 
 static int check_report(struct start *s, struct err *e)
 {
-	char buf[64];
+	char buf[OBJECT];
 
 	/* killed between its last word and exec looks like a program that was killed at once, and is treated so */
 	if (s->report->stage == CHILD_READY && !s->report->sys)

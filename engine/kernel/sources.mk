@@ -12,3 +12,26 @@ libkernel_a_SOURCES = \
 
 libkernel_a_SOURCES += engine/kernel/seccomp.c engine/kernel/seccomp_default.c
 libkernel_a_SOURCES += engine/kernel/seccomp_profile.c engine/kernel/seccomp_profile.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_caps
+TESTS += tests/unit/test_caps
+check_PROGRAMS += tests/unit/test_rlimit
+TESTS += tests/unit/test_rlimit
+check_PROGRAMS += tests/unit/test_cgroup
+TESTS += tests/unit/test_cgroup
+check_PROGRAMS += tests/unit/test_seccomp
+TESTS += tests/unit/test_seccomp
+endif
+tests_unit_test_caps_SOURCES = tests/unit/test_caps.c
+tests_unit_test_caps_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_caps_LDADD = libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_rlimit_SOURCES = tests/unit/test_rlimit.c
+tests_unit_test_rlimit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_rlimit_LDADD = libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_cgroup_SOURCES = tests/unit/test_cgroup.c
+tests_unit_test_cgroup_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cgroup_LDADD = libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_seccomp_SOURCES = tests/unit/test_seccomp.c
+tests_unit_test_seccomp_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_seccomp_LDADD = libkernel.a libbase.a $(SECCOMP_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
