@@ -15,6 +15,15 @@
 #include "state/db.h"
 #include <errno.h>
 
+/* Between two runs. How much of the pause is over is not known: all of it again. */
+static void resume_backoff(struct mctr *c)
+{
+	static const int64_t first = 100000000, most = 60000000000;
+
+	c->state = M_BACKOFF;
+	c->again = true;
+	watch_arm(&c->timer, MIN(first << MIN(MAX(c->restarts.count - 1, 0), 10), most));
+}
 static void adopt_unkept(struct mctr *c, const struct ctr_row *row)
 {
 	struct monitor *m = c->m;
@@ -40,6 +49,10 @@ static void adopt_unkept(struct mctr *c, const struct ctr_row *row)
 		ctr_event(c, EV_FAILED);
 		return;
 	}
+	if (row->state == CTR_RESTARTING && streq0(row->boot_id, m->dirs.boot_id)) {
+		resume_backoff(c);
+		return;
+	}
 	if (!streq0(row->boot_id, m->dirs.boot_id))
 		c->stopped = true; /* before a reboot; what shall run again is up to who brings the project up */
 	c->state = M_RUNNING;
@@ -62,11 +75,9 @@ void monitor_adopted(struct mctr *c)
 		c->health.status = c->adopt_health;
 	if (c->out[LOG_STDOUT].hold_r >= 0 && logio_start(c, &e) < 0)
 		monitor_report(c->m, "log", &e);
-	if (c->adopt_as == CTR_RESTARTING) { /* between two runs: its keeper has stayed for this */
+	if (c->adopt_as == CTR_RESTARTING) { /* its keeper has stayed for this */
 		logio_stop(c);
-		c->state = M_BACKOFF;
-		c->again = true;
-		watch_arm(&c->timer, MIN(100000000LL << MIN(MAX(c->restarts.count - 1, 0), 10), 60000000000LL));
+		resume_backoff(c);
 	}
 	if (c->state == M_RUNNING)
 		probe_schedule(c);

@@ -370,6 +370,7 @@ static int fork_k(struct launch *l, struct err *e)
 	size_t n = 0;
 	pid_t pid;
 
+	FP("monitor.fork", e);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "make a socket pair");
 	l->sock = keep[n++] = pair[1];

@@ -4,6 +4,7 @@
  */
 #include "engine/monitor/monitor.h"
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -72,12 +73,18 @@ static int write_row(struct db *db, const struct mctr *c, struct err *e)
 		return 0; /* ending: told when it has */
 	}
 }
+static int commit(struct db *db, struct err *e)
+{
+	FP("monitor.commit", e);
+	return db_commit(db, e);
+}
 static int write_rows(struct monitor *m, struct err *e)
 {
 	struct db *db = monitor_db(m, e);
 
 	if (!db)
 		return -e->code;
+	FP("monitor.rows", e);
 	TRY(db_begin(db, e));
 	for (struct mctr *c = m->ctrs; c; c = c->next)
 		if (c->dirty && write_row(db, c, e) < 0)
@@ -86,7 +93,7 @@ static int write_rows(struct monitor *m, struct err *e)
 		if (event_add(db, &ev->row, e) < 0)
 			goto failed;
 	db_touch(db, m->project);
-	if (db_commit(db, e) < 0)
+	if (commit(db, e) < 0)
 		goto failed;
 	return 0;
 failed:

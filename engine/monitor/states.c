@@ -21,6 +21,7 @@
  */
 #include "engine/monitor/monitor.h"
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/str.h"
@@ -125,6 +126,7 @@ static void do_running(struct mctr *c)
 {
 	AUTO_ERR(e);
 
+	(void)fail_point("monitor.ready");
 	c->launched = false;
 	c->started_ns = time_now_ns();
 	c->finished_ns = 0;
@@ -200,6 +202,7 @@ static void do_ending(struct mctr *c)
 		.exit_code = c->exit_code, .exit_known = c->exit_known, .ran_ns = c->finished_ns - c->started_ns, .stopped = c->stopped,
 	};
 
+	(void)fail_point("monitor.ended");
 	watch_arm(&c->timer, INT64_MAX);
 	probe_cancel(c);
 	c->again_after_ns = 0;
@@ -214,6 +217,7 @@ static void do_ended(struct mctr *c)
 	struct sandbox *s = c->sandbox;
 	char code[24];
 
+	(void)fail_point("monitor.clean");
 	logio_drain(c);
 	logio_stop(c);
 	if (!failed && !c->clean_only) {
