@@ -59,6 +59,15 @@ struct apply *apply_new(struct db *db, struct loop *loop, const struct project *
 	return a;
 }
 
+static void news_clear(struct apply *a)
+{
+	for (size_t i = 0; i < a->nnews; i++) {
+		free(a->news[i].id);
+		free(a->news[i].text);
+	}
+	a->nnews = 0;
+}
+
 static void request_done(struct task *t)
 {
 	watch_done(&t->w);
@@ -91,7 +100,8 @@ void apply_free(struct apply *a)
 	if (a->watched_monitor >= 0)
 		close(a->watched_monitor);
 	map_done(&a->images);
-	err_clear(&a->failure);
+	news_clear(a);
+	free(a->news);
 	free(a->tasks);
 	free(a);
 }
@@ -112,8 +122,12 @@ char *task_id(const struct op *op)
 
 void task_report(struct task *t, enum apply_state state, const char *id, const char *text)
 {
-	if (t->a->o.report)
-		t->a->o.report(t->a->o.arg, t->op, state, id, text);
+	struct apply *a = t->a;
+
+	if (!a->o.report)
+		return;
+	xgrow(&a->news, a->nnews, &a->news_cap, sizeof *a->news);
+	a->news[a->nnews++] = (struct apply_news){ .op = t->op, .state = state, .id = xstrdup(id), .text = xstrdup(text) };
 }
 
 /* Waits report each container themselves; what is kept of the project is nobody's news. */
@@ -134,7 +148,6 @@ static void report(struct task *t, enum apply_state state, const char *text)
 
 static void report_end(struct task *t)
 {
-	t->reported = true;
 	if (t->state == TASK_ENDED && t->warned)
 		report(t, APPLY_WARNING, err_text(&t->e));
 	else if (t->state == TASK_ENDED)
@@ -145,18 +158,18 @@ static void report_end(struct task *t)
 		report(t, APPLY_SKIPPED, "Skipped");
 }
 
-/* What ended since the last time, after it is safe on the disk. */
-static int report_ended(struct apply *a, struct err *e)
+/* What is said to be done is safe on the disk before. */
+static int tell_news(struct apply *a, struct err *e)
 {
 	bool sync = false;
 
-	for (size_t i = 0; i < a->plan->n; i++)
-		sync = sync || (!a->tasks[i].reported && a->tasks[i].state == TASK_ENDED && a->tasks[i].op->kind != OP_WAIT);
+	for (size_t i = 0; i < a->nnews; i++)
+		sync = sync || (a->news[i].state == APPLY_DONE && a->news[i].op->kind != OP_WAIT);
 	if (sync)
 		TRY(db_sync(a->db, e));
-	for (size_t i = 0; i < a->plan->n; i++)
-		if (!a->tasks[i].reported && a->tasks[i].state >= TASK_ENDED)
-			report_end(&a->tasks[i]);
+	for (size_t i = 0; i < a->nnews; i++)
+		a->o.report(a->o.arg, a->news[i].op, a->news[i].state, a->news[i].id, a->news[i].text);
+	news_clear(a);
 	return 0;
 }
 
@@ -182,12 +195,11 @@ void task_end(struct task *t, int r)
 		if (fp < 0)
 			r = err_code(&t->e, -fp, "fail point '%s'", points[t->op->kind][1]);
 	}
-	if (r >= 0) {
-		t->state = TASK_ENDED;
+	t->warned = r < 0 && is_warning(t);
+	t->state = r >= 0 || t->warned ? TASK_ENDED : TASK_FAILED;
+	report_end(t);
+	if (r >= 0)
 		return;
-	}
-	t->warned = is_warning(t);
-	t->state = t->warned ? TASK_ENDED : TASK_FAILED;
 	if (!t->warned && !a->plan->carry_on)
 		a->stopped = true;
 }
@@ -295,6 +307,7 @@ static size_t launch_ready(struct apply *a)
 		r = a->cancelled || a->stopped ? NEVER : readiness(a, t);
 		if (r == NEVER) {
 			t->state = TASK_SKIPPED;
+			report_end(t);
 			changed++;
 		} else if (r == READY && t->op->phase <= open && t->op->kind != OP_NETWORK_REMOVE &&
 			   (a->o.parallel <= 0 || a->running < (size_t)a->o.parallel)) {
@@ -319,6 +332,7 @@ static void end_waits(struct apply *a)
 				watch_done(&t->timer);
 				request_done(t);
 				t->state = TASK_SKIPPED;
+				report_end(t);
 			}
 		}
 	}
@@ -408,32 +422,33 @@ static int outcome(struct apply *a, struct err *e)
 	return -e->code;
 }
 
+/* Everything that can be done without waiting. */
+static void advance(struct apply *a, bool *ended_waits)
+{
+	while (launch_ready(a))
+		;
+	if ((a->stopped || a->cancelled) && !*ended_waits) {
+		*ended_waits = true;
+		end_waits(a);
+		while (launch_ready(a))
+			;
+	}
+}
+
 int apply_run(struct apply *a, struct err *e)
 {
 	bool ended_waits = false;
 
 	for (;;) {
-		size_t changed = launch_ready(a);
-
-		TRY(report_ended(a, e));
-		if ((a->stopped || a->cancelled) && !ended_waits) {
-			ended_waits = true;
-			end_waits(a);
-			continue;
-		}
-		if (a->running == 0) {
-			if (changed)
-				continue;
+		advance(a, &ended_waits);
+		TRY(tell_news(a, e));
+		if (a->running == 0)
 			break;
-		}
-		if (changed)
-			continue;
-		if (loop_once(a->loop, -1) < 0 || a->failure.code) {
-			if (a->failure.code)
-				return err_move(e, &a->failure);
+		if (loop_once(a->loop, -1) < 0)
 			apply_cancel(a);
-		}
 	}
+	if (!a->o.report)
+		TRY(db_sync(a->db, e));
 	return outcome(a, e);
 }
 

@@ -22,7 +22,7 @@ struct task {
 	const struct op *op;
 	enum task_state state;
 	struct err e;
-	bool reported, warned;
+	bool warned;
 	char *id;            /* of the container that it made, or works on */
 	task_fn *cancel;     /* ends it early, NULL: it is left to end */
 	/* a request to the monitor: task_request() */
@@ -34,6 +34,12 @@ struct task {
 	void *data;          /* the operation's own, freed with free_data */
 	void (*free_data)(void *);
 };
+/* News for the caller, in the order of events, given out before the loop waits (and after a sync when something is said to be done). */
+struct apply_news {
+	const struct op *op;
+	enum apply_state state;
+	char *id, *text;
+};
 struct apply {
 	struct db *db;
 	struct loop *loop;
@@ -42,14 +48,15 @@ struct apply {
 	struct apply_options o;
 	struct task *tasks;
 	size_t running;
-	bool cancelled, stopped /* a failure: nothing more is begun */, synced;
+	bool cancelled, stopped /* a failure: nothing more is begun */;
 	bool project_put;
 	int gen;             /* inotify of run/gen/PROJECT, -1: nobody waits yet */
 	struct watch gen_watch, recheck;
 	int watched_monitor; /* a connection that tells when the monitor dies, -1 */
 	struct watch monitor_watch;
+	struct apply_news *news;
+	size_t nnews, news_cap;
 	struct map images;   /* reference -> struct apply_image */
-	struct err failure;  /* of the loop itself */
 };
 /* Ends T with R (t->e set when R < 0); what waited for it becomes ready. */
 void task_end(struct task *t, int r);
