@@ -3,7 +3,8 @@
  * compose/field.c - the verbs over rows: what to do with each key of a map, and how to go down
  *
  * A type brings what is its own (ftypes_*.c); walking into objects, lists and maps of objects is the same for all and lives here.
- * Trees share nodes (YAML aliases, extends), so whoever changes a map or list works on a copy of that one level: field_own().
+ * Trees share nothing: yaml.c copies what an alias names, extends.c what it builds on. So everything is changed in place, except in
+ * trees that are not interpolated: those are checked on copies and printed as they were, hence field_own().
  */
 #include "compose/field.h"
 #include "base/arena.h"
@@ -127,8 +128,11 @@ static int unknown_key(struct fctx *c, const struct field *table, const struct n
 
 struct node *field_own(struct fctx *c, const struct node *n)
 {
-	struct node *copy = arena_alloc(c->arena, sizeof(*copy));
+	struct node *copy;
 
+	if (!(c->flags & FCTX_RAW))
+		return (struct node *)(uintptr_t)n;
+	copy = arena_alloc(c->arena, sizeof(*copy));
 	*copy = *n;
 	copy->cap = n->n;
 	copy->index = NULL;

@@ -50,7 +50,6 @@ enum {
 /* What lies below a value; detail is a struct object_type (ftypes.h) for all but SHAPE_LEAF. */
 enum shape { SHAPE_LEAF, SHAPE_OBJECT, SHAPE_LIST, SHAPE_MAP };
 
-/* Trees share nodes (YAML aliases), so no verb changes a node below the one that it was given: it puts another in its place. */
 struct ftype {                  /* NULL: nothing to do; for merge: the later file wins */
 	const char *name;       /* for "must be a …" */
 	enum shape shape;

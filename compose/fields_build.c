@@ -15,7 +15,7 @@ static int build_shorthand(struct fctx *c, struct node **n, struct err *e)
 	if (!node_is_scalar(*n) || (*n)->type != SCALAR_STR)
 		return field_type_err(c, *n, "string or mapping", e);
 	m = field_map_at(c, *n);
-	node_set(c->arena, m, "context", field_str_at(c, *n, (*n)->text));
+	FIELD_SET(c, m, "context", field_str_at(c, *n, (*n)->text));
 	node_get(m, "context")->tag = TAG_NONE;
 	*n = m;
 	return 0;

@@ -34,7 +34,7 @@ static int gpus_shorthand(struct fctx *c, struct node **n, struct err *e)
 	if ((*n)->type != SCALAR_STR || !streq((*n)->text, "all"))
 		return field_err(c, *n, e, "'%s' is not 'all' or a list of devices", (*n)->text);
 	m = field_map_at(c, *n);
-	node_set(c->arena, m, "count", node_scalar(c->arena, (*n)->pos, SCALAR_INT, "-1"));
+	FIELD_SET(c, m, "count", node_scalar(c->arena, (*n)->pos, SCALAR_INT, "-1"));
 	*n = m;
 	return 0;
 }

@@ -59,8 +59,8 @@ static int dependency_shorthand(struct fctx *c, struct node **n, struct err *e)
 	struct node *m = node_map(c->arena, (*n)->pos);
 
 	(void)e;
-	node_set(c->arena, m, "condition", node_str(c->arena, (*n)->pos, conditions[DEP_STARTED]));
-	node_set(c->arena, m, "required", node_scalar(c->arena, (*n)->pos, SCALAR_BOOL, "true"));
+	FIELD_SET(c, m, "condition", node_str(c->arena, (*n)->pos, conditions[DEP_STARTED]));
+	FIELD_SET(c, m, "required", node_scalar(c->arena, (*n)->pos, SCALAR_BOOL, "true"));
 	*n = m;
 	return 0;
 }

@@ -35,8 +35,8 @@ static int external_check(struct fctx *c, struct node *n, struct err *e)
 	if (old && !name)
 		field_warn(c, old, "external.name is deprecated. Please set name and external: true");
 	if (old)
-		node_set(c->arena, n, "name", (struct node *)(uintptr_t)old);
-	node_set(c->arena, n, "external", node_scalar(c->arena, ext->pos, SCALAR_BOOL, "true"));
+		FIELD_SET(c, n, "name", (struct node *)(uintptr_t)old);
+	FIELD_SET(c, n, "external", node_scalar(c->arena, ext->pos, SCALAR_BOOL, "true"));
 	return 0;
 }
 
@@ -81,8 +81,8 @@ static int volume_paths(struct fctx *c, struct node *n, struct err *e)
 		return 0;
 	TRY(ft_path.paths(c, &device, &path, e));
 	own = field_own(c, opts);
-	node_set(c->arena, own, "device", path);
-	node_set(c->arena, n, "driver_opts", own);
+	FIELD_SET(c, own, "device", path);
+	FIELD_SET(c, n, "driver_opts", own);
 	return 0;
 }
 

@@ -106,12 +106,18 @@ extern const struct object_type ulimit_item;
 const char *field_path(struct fctx *c);
 /* "must be a string, not a list" */
 int field_type_err(struct fctx *c, const struct node *n, const char *want, struct err *e);
-/* An own copy of N with the same children, position and tag. */
+/* N to be changed: itself, or a copy of this one level where the tree is only looked at (FCTX_RAW). */
 struct node *field_own(struct fctx *c, const struct node *n);
 /* A list, map or string at the place of N, with its tag. */
 struct node *field_list_at(struct fctx *c, const struct node *n);
 struct node *field_map_at(struct fctx *c, const struct node *n);
 struct node *field_str_at(struct fctx *c, const struct node *n, const char *text);
+/* map[WORD] = value, without a key node of its own. */
+#define FIELD_SET(c, map, word, value)                                                             \
+	do {                                                                                       \
+		static struct node key_ = { .kind = NODE_SCALAR, .type = SCALAR_STR, .text = word }; \
+		node_set_key((c)->arena, map, &key_, value);                                       \
+	} while (0)
 /* N is not interpolated and holds a variable: it is left as it is. */
 bool field_raw(const struct fctx *c, const struct node *n);
 /* Member of OBJ. */

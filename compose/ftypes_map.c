@@ -547,7 +547,7 @@ static int ulimit_shorthand(struct fctx *c, struct node **n, struct err *e)
 	if (!node_is_scalar(*n) || (*n)->type == SCALAR_BOOL)
 		return field_type_err(c, *n, "number or mapping", e);
 	m = field_map_at(c, *n);
-	node_set(c->arena, m, "single", field_str_at(c, *n, (*n)->text));
+	FIELD_SET(c, m, "single", field_str_at(c, *n, (*n)->text));
 	*n = m;
 	return 0;
 }

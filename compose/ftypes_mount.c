@@ -60,12 +60,12 @@ static void volume_option(struct fctx *c, const struct node *n, struct node *m, 
 	static const char *const propagations[] = { "rprivate", "private", "rshared", "shared", "rslave", "slave", NULL };
 
 	if (streq(o, "ro")) {
-		node_set(c->arena, m, "read_only", true_at(c, n));
+		FIELD_SET(c, m, "read_only", true_at(c, n));
 	} else if (streq(o, "rw")) {
 		(void)node_remove(m, "read_only");
 	} else if (streq(o, "nocopy")) {
 		*volume = *volume ? *volume : node_map(c->arena, n->pos);
-		node_set(c->arena, *volume, "nocopy", true_at(c, n));
+		FIELD_SET(c, *volume, "nocopy", true_at(c, n));
 	} else if (str_in(o, propagations) || streq(o, "z") || streq(o, "Z")) {
 		*bind = *bind ? *bind : node_map(c->arena, n->pos);
 		node_set(c->arena, *bind, (o[0] | 32) == 'z' ? "selinux" : "propagation", str_at(c, n, arena_strdup(c->arena, o)));
@@ -110,22 +110,22 @@ static int volume_shorthand(struct fctx *c, struct node **np, struct err *e)
 		if (!*part[i])
 			return field_err(c, n, e, "invalid spec: %s: empty section between colons", n->text);
 	is_bind = parts > 1 && is_host_path(part[0]);
-	node_set(c->arena, m, "type", str_at(c, n, is_bind ? "bind" : "volume"));
+	FIELD_SET(c, m, "type", str_at(c, n, is_bind ? "bind" : "volume"));
 	if (parts > 1)
-		node_set(c->arena, m, "source", str_at(c, n, arena_strdup(c->arena, part[0])));
-	node_set(c->arena, m, "target", str_at(c, n, arena_strdup(c->arena, part[parts > 1])));
+		FIELD_SET(c, m, "source", str_at(c, n, arena_strdup(c->arena, part[0])));
+	FIELD_SET(c, m, "target", str_at(c, n, arena_strdup(c->arena, part[parts > 1])));
 	if (parts == 3)
 		volume_options(c, n, m, part[2], &bind, &volume);
 	if (is_bind) {
 		bind = bind ? bind : node_map(c->arena, n->pos);
-		node_set(c->arena, bind, "create_host_path", true_at(c, n));
+		FIELD_SET(c, bind, "create_host_path", true_at(c, n));
 	} else if (strlen(n->text) > 2) {
 		volume = volume ? volume : node_map(c->arena, n->pos);
 	}
 	if (bind)
-		node_set(c->arena, m, "bind", bind);
+		FIELD_SET(c, m, "bind", bind);
 	if (volume)
-		node_set(c->arena, m, "volume", volume);
+		FIELD_SET(c, m, "volume", volume);
 	*np = m;
 	return 0;
 }
@@ -137,7 +137,7 @@ static int volume_check(struct fctx *c, struct node *n, struct err *e)
 
 	(void)e;
 	if (node_is_scalar(target) && *target->text && !field_raw(c, target))
-		node_set(c->arena, n, "target", field_str_at(c, target, path_clean_in(c, target->text)));
+		FIELD_SET(c, n, "target", field_str_at(c, target, path_clean_in(c, target->text)));
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static int mount_paths(struct fctx *c, struct node *n, struct err *e)
 	if (!node_is_scalar(type) || !streq(type->text, "bind") || !node_is_scalar(src))
 		return 0;
 	TRY(ft_path.paths(c, &source, &src, e));
-	node_set(c->arena, n, "source", src);
+	FIELD_SET(c, n, "source", src);
 	return 0;
 }
 
@@ -265,9 +265,9 @@ static int device_shorthand(struct fctx *c, struct node **np, struct err *e)
 		if (strchr(perms, ':'))
 			return field_err(c, n, e, "confusing device mapping, please use long syntax: %s", n->text);
 	}
-	node_set(c->arena, m, "source", str_at(c, n, arena_strdup(c->arena, copy)));
-	node_set(c->arena, m, "target", str_at(c, n, arena_strdup(c->arena, target ? target : copy)));
-	node_set(c->arena, m, "permissions", str_at(c, n, perms ? arena_strdup(c->arena, perms) : "rwm"));
+	FIELD_SET(c, m, "source", str_at(c, n, arena_strdup(c->arena, copy)));
+	FIELD_SET(c, m, "target", str_at(c, n, arena_strdup(c->arena, target ? target : copy)));
+	FIELD_SET(c, m, "permissions", str_at(c, n, perms ? arena_strdup(c->arena, perms) : "rwm"));
 	*np = m;
 	return 0;
 }
@@ -299,7 +299,7 @@ static int ref_shorthand(struct fctx *c, struct node **n, struct err *e)
 	if ((*n)->type != SCALAR_STR)
 		return field_type_err(c, *n, "string or mapping", e);
 	m = field_map_at(c, *n);
-	node_set(c->arena, m, "source", str_at(c, *n, (*n)->text));
+	FIELD_SET(c, m, "source", str_at(c, *n, (*n)->text));
 	*n = m;
 	return 0;
 }
@@ -350,7 +350,7 @@ static int env_file_shorthand(struct fctx *c, struct node **n, struct err *e)
 	if ((*n)->type != SCALAR_STR)
 		return field_type_err(c, *n, "string or mapping", e);
 	m = field_map_at(c, *n);
-	node_set(c->arena, m, "path", str_at(c, *n, (*n)->text));
+	FIELD_SET(c, m, "path", str_at(c, *n, (*n)->text));
 	*n = m;
 	return 0;
 }

@@ -110,13 +110,13 @@ static struct node *one_port(struct fctx *c, const struct node *n, unsigned targ
 	struct node *m = field_map_at(c, n);
 
 	m->tag = TAG_NONE;
-	node_set(c->arena, m, "mode", node_str(c->arena, n->pos, "ingress"));
+	FIELD_SET(c, m, "mode", node_str(c->arena, n->pos, "ingress"));
 	if (*t->ip)
-		node_set(c->arena, m, "host_ip", node_str(c->arena, n->pos, arena_strdup(c->arena, t->ip)));
-	node_set(c->arena, m, "target", node_scalar(c->arena, n->pos, SCALAR_INT, arena_printf(c->arena, "%u", target)));
+		FIELD_SET(c, m, "host_ip", node_str(c->arena, n->pos, arena_strdup(c->arena, t->ip)));
+	FIELD_SET(c, m, "target", node_scalar(c->arena, n->pos, SCALAR_INT, arena_printf(c->arena, "%u", target)));
 	if (published)
-		node_set(c->arena, m, "published", node_str(c->arena, n->pos, published));
-	node_set(c->arena, m, "protocol", node_str(c->arena, n->pos, proto));
+		FIELD_SET(c, m, "published", node_str(c->arena, n->pos, published));
+	FIELD_SET(c, m, "protocol", node_str(c->arena, n->pos, proto));
 	return m;
 }
 

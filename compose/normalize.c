@@ -63,7 +63,7 @@ static void default_required(struct fctx *c, struct node *all)
 		if (!node_is_map(all->items[i]) || node_get(all->items[i], "required"))
 			continue;
 		all->items[i] = field_own(c, all->items[i]);
-		node_set(c->arena, all->items[i], "required", node_scalar(c->arena, all->items[i]->pos, SCALAR_BOOL, "true"));
+		FIELD_SET(c, all->items[i], "required", node_scalar(c->arena, all->items[i]->pos, SCALAR_BOOL, "true"));
 	}
 }
 
@@ -113,8 +113,8 @@ static bool raw_join_default(struct fctx *c, struct node *s)
 	if (!node_is_null(node_get(s, "network_mode")) || node_get(s, "provider"))
 		return false;
 	m = node_map(c->arena, s->pos);
-	node_set(c->arena, m, "default", node_null(c->arena, s->pos));
-	node_set(c->arena, s, "networks", m);
+	FIELD_SET(c, m, "default", node_null(c->arena, s->pos));
+	FIELD_SET(c, s, "networks", m);
 	return true;
 }
 
@@ -141,12 +141,12 @@ static void raw_imply_one(struct fctx *c, struct node *s, const char *name, bool
 		return;
 	if (!deps) {
 		deps = node_map(c->arena, s->pos);
-		node_set(c->arena, s, "depends_on", deps);
+		FIELD_SET(c, s, "depends_on", deps);
 	}
 	d = node_map(c->arena, s->pos);
-	node_set(c->arena, d, "condition", node_str(c->arena, s->pos, "service_started"));
-	node_set(c->arena, d, "required", node_scalar(c->arena, s->pos, SCALAR_BOOL, "true"));
-	node_set(c->arena, d, "restart", node_scalar(c->arena, s->pos, SCALAR_BOOL, restart ? "true" : "false"));
+	FIELD_SET(c, d, "condition", node_str(c->arena, s->pos, "service_started"));
+	FIELD_SET(c, d, "required", node_scalar(c->arena, s->pos, SCALAR_BOOL, "true"));
+	FIELD_SET(c, d, "restart", node_scalar(c->arena, s->pos, SCALAR_BOOL, restart ? "true" : "false"));
 	node_set(c->arena, deps, name, d);
 }
 
@@ -188,10 +188,10 @@ void normalize_raw(struct fctx *c, struct node *tree, const char *project)
 	networks = own_child(c, tree, "networks", NODE_MAP);
 	if (used && !networks) {
 		networks = node_map(c->arena, tree->pos);
-		node_set(c->arena, tree, "networks", networks);
+		FIELD_SET(c, tree, "networks", networks);
 	}
 	if (used && !node_key(networks, "default"))
-		node_set(c->arena, networks, "default", node_map(c->arena, tree->pos));
+		FIELD_SET(c, networks, "default", node_map(c->arena, tree->pos));
 	raw_names(c, tree, "networks", project);
 	raw_names(c, tree, "volumes", project);
 	raw_names(c, tree, "secrets", project);
