@@ -325,7 +325,7 @@ static int copy_entry(struct copy *c, struct entry *n)
 		return fail_at(c, errno, n->path, "open");
 	if (fstat(n->fd, &n->st) < 0)
 		r = fail_at(c, errno, n->path, "read");
-	else if (c->skip && c->skip(n->from, &n->st))
+	else if (c->n && c->skip && c->skip(n->from, &n->st))
 		r = 0;
 	else if (S_ISDIR(n->st.st_mode))
 		r = enter(c, n);
