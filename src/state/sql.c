@@ -113,6 +113,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_VOL_SET_DELETING] = "UPDATE volume SET deleting = 1 WHERE name = ?1" RETURNING_PROJECT,
 	[SQL_VOL_DELETE] = "DELETE FROM volume WHERE name = ?1" RETURNING_PROJECT,
 	[SQL_VOL_USE] = "INSERT OR IGNORE INTO volume_use (volume, container) VALUES (?1, ?2)",
+	[SQL_VOL_USER_NAMES] = "SELECT c.name FROM volume_use u JOIN container c ON c.id = u.container WHERE u.volume = ?1 ORDER BY c.name LIMIT 10",
 	[SQL_VOL_USERS] = "SELECT count(*) FROM volume_use WHERE volume = ?1",
 	[SQL_VOL_USES_OF_PROJECT] = "SELECT u.volume, u.container FROM container c JOIN volume_use u ON u.container = c.id "
 				    "WHERE c.project = ?1 ORDER BY u.container, u.volume",

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/strv.h"
 #include "state/db.h"
 #include "state/sql.h"
 #include <errno.h>
@@ -148,6 +149,19 @@ int volume_users(struct db *db, const char *volume, int64_t *ret_n, struct err *
 		*ret_n = stmt_int(s, 0);
 	stmt_reset(s);
 	return r < 0 ? r : 0;
+}
+
+int volume_user_names(struct db *db, const char *volume, struct strv *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_VOL_USER_NAMES, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, volume);
+	while ((r = stmt_step(s, e)) == 1)
+		strv_add(ret, stmt_str(s, 0));
+	return r;
 }
 
 void volume_uses_done(struct volume_uses *l)

@@ -35,6 +35,9 @@ int volume_delete(struct db *db, const char *name, struct err *e);
 /* Which containers use which volume: written at create, read before removal. */
 int volume_use(struct db *db, const char *volume, const char *container, struct err *e);
 int volume_users(struct db *db, const char *volume, int64_t *ret_n, struct err *e);
+/* Names of the first few of them. */
+struct strv;
+int volume_user_names(struct db *db, const char *volume, struct strv *ret, struct err *e);
 struct volume_used {
 	char *volume, *container;
 };
