@@ -8,7 +8,7 @@ trap 'rm -f "$out"' EXIT
 python3 "$2/compare.py" "$1" --list-fail >"$out" 2>&1
 total=$(sed -nE 's/^([0-9]+) passed.*/\1/p' "$out" | tail -n 1)
 [ -n "$total" ] || { tail -n 5 "$out"; echo "0 passed, 1 failed"; exit 1; }
-grep -v 'passed' "$out" | awk 'NF{print $1}' | sort -u >"$out.failed"
+sed -nE 's/^FAIL ([^:]+):.*/\1/p' "$out" | sort -u >"$out.failed"
 grep -v '^#' "$here/goldens.differ" 2>/dev/null | awk 'NF{print $1}' | sort -u >"$out.known"
 new=$(comm -23 "$out.failed" "$out.known")
 gone=$(comm -13 "$out.failed" "$out.known")
