@@ -564,6 +564,23 @@ size_t *emit_order(const struct emitter *x, const void *v, size_t n, size_t size
 
 /* ---- trees ---- */
 
+/* "2020-01-01 00:00:00 +0000 UTC" as a timestamp: 2020-01-01T00:00:00Z. */
+static void emit_time(struct emitter *x, const char *text)
+{
+	char buf[48];
+	const char *zone = strrchr(text, ' ') - 5; /* " +0000 UTC" */
+	int n = (int)(zone - text) - 12;
+
+	if (str_starts(zone, "+0000"))
+		snprintf(buf, sizeof(buf), "%.10sT%.*sZ", text, n, text + 11);
+	else
+		snprintf(buf, sizeof(buf), "%.10sT%.*s%.3s:%.2s", text, n, text + 11, zone, zone + 3);
+	if (x->format == EMIT_JSON)
+		emit_str(x, buf);
+	else
+		plain(x, buf);
+}
+
 static void emit_scalar(struct emitter *x, const struct node *n)
 {
 	int64_t i;
@@ -571,6 +588,8 @@ static void emit_scalar(struct emitter *x, const struct node *n)
 
 	if (n->type == SCALAR_BOOL)
 		emit_bool(x, scalar_true(n));
+	else if (n->type == SCALAR_TIME)
+		emit_time(x, n->text);
 	else if (scalar_int(n, &i))
 		emit_int(x, i);
 	else if (scalar_double(n, &d))
