@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "compose/node.h"
 #include "compose/project.h"
@@ -200,6 +201,8 @@ struct walk {
 	void (*unset)(void *arg, const char *name);
 	void *arg;
 	const char *(*lookup)(void *arg, const char *name);
+	struct str errors; /* one below the other */
+	int n_errors;
 };
 
 static void step_text(const struct step *at, struct str *out)
@@ -210,31 +213,32 @@ static void step_text(const struct step *at, struct str *out)
 	str_addf(out, "%s%s", out->len ? "." : "", at->key ? at->key : "[]");
 }
 
-static int scalar_err(const struct node *n, const struct step *at, struct err *from, struct err *e)
+/* Keeps the error FROM of the scalar N and goes on, so that all variables that are missing are named at once. */
+static int keep_error(struct walk *w, const struct node *n, const struct step *at, const struct err *from)
 {
 	AUTO_STR(path, 1024);
-	bool bad = err_is(from, EBADMSG);
+	AUTO_ERR(e);
 
 	step_text(at, &path);
-	if (bad) {
-		node_err(e, n,
+	if (err_is(from, EBADMSG))
+		node_err(&e, n,
 			 "invalid interpolation format for %s.\nYou may need to escape any $ with another $.\n%s",
 			 path.s, err_text(from));
-		return -EINVAL;
-	}
-	return node_err(e, n, "error while interpolating %s: %s", path.s, err_text(from));
+	else
+		node_err(&e, n, "error while interpolating %s: %s", path.s, err_text(from));
+	str_addf(&w->errors, "%s%s", w->n_errors ? "\n" : "", err_text(&e));
+	return ++w->n_errors < INTERP_MAX_ERRORS && !err_is(from, E2BIG) ? 0 : -EINVAL;
 }
 
 static void note_unset(void *arg, const char *name)
 {
 	struct walk *w = arg;
-	size_t cap = w->notes->cap;
 	struct note *n;
 
-	if (w->notes->n == cap) {
-		arena_grow(w->x->arena, &w->notes->v, w->notes->n, &cap, sizeof *w->notes->v);
-		w->notes->cap = cap;
-	}
+	if (w->x->told && !map_set(w->x->told, name, NULL))
+		return;
+	if (w->notes->n == w->notes->cap)
+		arena_grow(w->x->arena, &w->notes->v, w->notes->n, &w->notes->cap, sizeof *w->notes->v);
 	n = &w->notes->v[w->notes->n++];
 	*n = (struct note){ .kind = NOTE_WARNING,
 			    .pos = w->node->pos,
@@ -250,7 +254,8 @@ static const char *walk_lookup(void *arg, const char *name)
 	return w->lookup(w->arg, name);
 }
 
-static int walk_node(struct walk *w, struct node *n, const struct step *at, struct err *e)
+/* < 0: enough errors */
+static int walk_node(struct walk *w, struct node *n, const struct step *at)
 {
 	AUTO_ERR(scratch);
 
@@ -258,14 +263,14 @@ static int walk_node(struct walk *w, struct node *n, const struct step *at, stru
 	case NODE_SCALAR:
 		w->node = n;
 		if (n->type == SCALAR_STR && interp_text(w->x, n->text, &n->text, &scratch) < 0)
-			return scalar_err(n, at, &scratch, e);
+			return keep_error(w, n, at, &scratch);
 		break;
 	case NODE_LIST:
 	case NODE_MAP:
 		for (size_t i = 0; i < n->n; i++) {
 			struct step here = { at, n->kind == NODE_MAP ? n->keys[i]->text : NULL };
 
-			TRY(walk_node(w, n->items[i], &here, e));
+			TRY(walk_node(w, n->items[i], &here));
 		}
 		break;
 	case NODE_NULL:
@@ -277,14 +282,19 @@ static int walk_node(struct walk *w, struct node *n, const struct step *at, stru
 int interp_tree(struct interp *x, struct node *tree, struct notes *notes, struct err *e)
 {
 	struct interp inner = *x;
-	struct walk w = { .x = &inner, .notes = notes, .arg = x->arg, .lookup = x->lookup };
-	int r;
+	struct walk w = { .x = &inner, .notes = notes, .arg = x->arg, .lookup = x->lookup, .errors = STR_INIT(ERR_TEXT) };
+	int r = 0;
 
 	inner.arg = &w;
 	inner.lookup = walk_lookup;
 	inner.unset = notes ? note_unset : NULL;
-	r = walk_node(&w, tree, NULL, e);
+	(void)walk_node(&w, tree, NULL);
 	x->total = inner.total;
+	if (w.n_errors) {
+		r = err_set(e, EINVAL, "%s", w.errors.s);
+		e->positioned = true;
+	}
+	str_done(&w.errors);
 	return r;
 }
 

@@ -12,12 +12,14 @@
 
 struct arena;
 struct err;
+struct map;
 struct node;
 struct notes;
 
 enum {
 	INTERP_MAX_DEPTH = 100,         /* ${A:-${B:-… */
 	INTERP_MAX_TOTAL = 64 << 20,    /* bytes that one struct interp may produce */
+	INTERP_MAX_ERRORS = 10,
 };
 
 struct interp {
@@ -26,6 +28,7 @@ struct interp {
 	void *arg;
 	struct arena *arena;                                /* of the results */
 	size_t total;                                       /* internal: bytes so far */
+	struct map *told;                                   /* interp_tree: names that were noted, NULL: note each time */
 };
 
 /* TEXT with all variables replaced: TEXT itself when it has no `$`, or a string in the arena.
@@ -33,7 +36,8 @@ struct interp {
  * Otherwise the text is the sentence ("required variable V is missing a value: m"). */
 int interp_text(struct interp *x, const char *text, const char **ret, struct err *e);
 
-/* Replaces all strings of TREE (values, never keys) in place. Unset variables are noted once per place (NOTES NULL: not at all). */
+/* Replaces all strings of TREE (values, never keys) in place. Unset variables are noted, each name once per x->told (NOTES NULL: not
+ * at all). The error names up to INTERP_MAX_ERRORS wrong places. */
 int interp_tree(struct interp *x, struct node *tree, struct notes *notes, struct err *e);
 
 /* Calls FN for every variable that TEXT names, nested ones too. KIND: '?', '-', '+', or 0; TEXT2: what follows it (message, default,

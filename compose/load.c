@@ -72,7 +72,6 @@ static int settle_name(struct loading *l, struct err *e)
 static int loading_begin(struct loading *l, const struct load_opts *o, struct arena *a, struct notes *notes,
 			 struct err *e)
 {
-	*l = (struct loading){ .o = o };
 	TRY(compose_env(o, a, false, notes, &l->env, e));
 	l->shared = (struct unit_shared){
 		.arena = a,
@@ -85,6 +84,11 @@ static int loading_begin(struct loading *l, const struct load_opts *o, struct ar
 	};
 	l->unit = (struct unit){ .shared = &l->shared, .dir = l->env.dir, .env = l->env.env };
 	return read_files(l, e);
+}
+
+static void loading_done(struct loading *l)
+{
+	map_done(&l->shared.told);
 }
 
 /* ---- the tree ---- */
@@ -188,7 +192,7 @@ static int with_exit(int r, struct err *e)
 
 static int load(const struct load_opts *o, struct arena *a, struct notes *notes, struct project **ret, struct err *e)
 {
-	struct loading l;
+	AUTO_DONE(loading_done) struct loading l = { .o = o };
 
 	TRY(loading_begin(&l, o, a, notes, e));
 	TRY(build_tree(&l, e));
@@ -202,7 +206,7 @@ int compose_load(const struct load_opts *o, struct arena *a, struct notes *notes
 
 static int load_tree(const struct load_opts *o, struct arena *a, struct notes *notes, struct node **ret, struct err *e)
 {
-	struct loading l;
+	AUTO_DONE(loading_done) struct loading l = { .o = o };
 
 	TRY(loading_begin(&l, o, a, notes, e));
 	TRY(build_tree(&l, e));

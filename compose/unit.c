@@ -111,7 +111,11 @@ static const char *lookup(void *arg, const char *name)
 int unit_interp(struct unit *u, struct node *n, struct err *e)
 {
 	struct interp x = {
-		.lookup = lookup, .arg = u, .arena = u->shared->arena, .total = u->shared->interp_total
+		.lookup = lookup,
+		.arg = u,
+		.arena = u->shared->arena,
+		.total = u->shared->interp_total,
+		.told = &u->shared->told,
 	};
 
 	if (u->shared->no_interpolate)

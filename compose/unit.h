@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "base/auto.h"
+#include "base/map.h"
 #include "compose/field.h"
 #include "compose/node.h"
 #include "compose/reset.h"
@@ -15,7 +16,6 @@
 
 struct arena;
 struct err;
-struct map;
 struct notes;
 
 enum {
@@ -34,6 +34,7 @@ struct unit_shared {
 	bool no_interpolate, no_paths;
 	size_t files;            /* read so far */
 	size_t interp_total;
+	struct map told;         /* variables whose absence was noted; load.c frees it */
 };
 
 /* An `include` in progress, for cycles: the main files from the inside out. */
