@@ -15,7 +15,7 @@
 		OBJECT(what_, type_, fields_), .node = NO_MEMBER, .name = NO_MEMBER, .null = NO_MEMBER \
 	}
 #define NAMED(what_, type_, fields_)                                                               \
-	OBJECT(what_, type_, fields_), .node = offsetof(type_, node), .name = offsetof(type_, key), .null = NO_MEMBER, .any_name = true
+	OBJECT(what_, type_, fields_), .node = offsetof(type_, node), .name = offsetof(type_, key), .null = NO_MEMBER
 
 /* external: {name: x} is the old way to say external: true and name: x. */
 static int external_check(struct fctx *c, struct node *n, struct err *e)
@@ -65,7 +65,7 @@ const struct field network_fields[] = {
 	FIELD_EXT(struct network),
 	FIELD_END,
 };
-static const struct object_type network_object = { NAMED("network", struct network, network_fields), .check = external_check };
+static const struct object_type network_object = { NAMED("network", struct network, network_fields), .any_name = true, .check = external_check };
 
 /* ---- volumes ---- */
 

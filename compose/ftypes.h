@@ -11,7 +11,7 @@ struct object_type {
 	size_t size;
 	const struct field *fields;
 	int node, name, null;        /* offsets of members: const struct node *, const char * (maps), bool; -1: none */
-	bool any_name;               /* names are looked at only when they are used (values.c) */
+	bool any_name;               /* docker compose takes any; what is used is checked in values.c */
 	/* A short form (anything but a map) -> a map. NULL: there is none. *N is replaced. */
 	int (*shorthand)(struct fctx *c, struct node **n, struct err *e);
 	/* A short form that may stand for several items (ports): appends to LIST. */
