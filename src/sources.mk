@@ -32,4 +32,4 @@ openrc_DATA = src/init/gantry.openrc
 # gantry-monitor: one per project for as long as it runs, so what it links is linked statically where there are archives (MONITOR_LIBS)
 pkglibexec_PROGRAMS += gantry-monitor
 gantry_monitor_SOURCES = src/gantry-monitor.c
-gantry_monitor_LDADD = libmonitor.a libcontainer.a libnet.a libimage.a libkernel.a libstate.a libbase.a $(MONITOR_LIBS)
+gantry_monitor_LDADD = libmonitor.a libcontainer.a libvolume.a libnet.a libimage.a libkernel.a libstate.a libbase.a $(MONITOR_LIBS)

@@ -48,15 +48,16 @@ void rootfs_done(struct rootfs *r)
 static int open_source(const struct dirs *d, const struct plan_mount *m, struct err *e)
 {
 	const struct mount_spec *u = m->user;
-	auto_free char *path = m->kind == PLAN_VOLUME ? volume_path(d, m->source) : xstrdup(m->source);
-	auto_close int fd = open(path, O_PATH | O_CLOEXEC);
+	auto_close int fd = m->kind == PLAN_VOLUME ? volume_open(d, m->source, e) : open(m->source, O_PATH | O_CLOEXEC);
 
+	if (fd < 0 && m->kind == PLAN_VOLUME)
+		return fd;
 	if (fd < 0 && errno == ENOENT && u && u->type == MNT_BIND && u->create_source) {
-		TRY(file_mkdir_p(path, 0755, e));
-		fd = open(path, O_PATH | O_CLOEXEC);
+		TRY(file_mkdir_p(m->source, 0755, e));
+		fd = open(m->source, O_PATH | O_CLOEXEC);
 	}
 	if (fd < 0) {
-		int r = err_sys(e, m->kind == PLAN_VOLUME ? "data of volume '%s'" : "source '%s'", m->source);
+		int r = err_sys(e, "source '%s'", m->source);
 
 		if (r == -ENOENT && u && u->type == MNT_BIND)
 			err_hint(e, "create it, or set 'bind: {create_host_path: true}'");
@@ -75,42 +76,50 @@ static bool has_source(const struct plan_mount *m)
 	return m->kind == PLAN_BIND || m->kind == PLAN_VOLUME;
 }
 
+static int open_one(const struct rootfs_args *a, const struct plan_mount *m, bool clone, int *ret, struct err *e)
+{
+	auto_close int fd = open_source(a->dirs, m, e);
+	int copy;
+
+	if (fd < 0)
+		return err_wrap(e, "mount '%s'", m->target);
+	if (!clone) {
+		*ret = TAKE_FD(fd);
+		return 0;
+	}
+	copy = mount_clone(fd, m->recursive);
+	if (copy < 0)
+		return err_code(e, -copy, "mount '%s': take hold of '%s'", m->target, m->source);
+	*ret = copy;
+	return 0;
+}
+
 /* New mount API: before the namespace is left, as detached copies that keep the host's peer groups (rshared, rslave). Old API: mount(2)
- * binds only from the namespace that it is called in. */
-static int open_sources(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+ * binds only from the namespace that it is called in. VOLUMES are always opened in the container's, where their drivers mount. */
+static int open_sources(const struct rootfs_args *a, struct rootfs *r, bool volumes, struct err *e)
 {
 	bool clone = kernel_probe()->new_mount;
 
-	r->nsources = a->plan->n;
-	r->sources = xcalloc(r->nsources + 1, sizeof(*r->sources));
-	for (size_t i = 0; i < r->nsources; i++)
-		r->sources[i] = -1;
 	for (size_t i = 0; i < r->nsources; i++) {
 		const struct plan_mount *m = &a->plan->v[i];
-		auto_close int fd = -1;
 
-		if (!has_source(m))
+		if (!has_source(m) || (m->kind == PLAN_VOLUME) != volumes)
 			continue;
 		if (!clone && m->propagation == MS_SHARED)
 			return err_set(e, EOPNOTSUPP, "mount '%s': propagation 'shared' needs Linux 5.12", m->target);
 		if (m->optional && access(m->source, F_OK) < 0)
 			continue;
-		fd = open_source(a->dirs, m, e);
-		if (fd < 0)
-			return err_wrap(e, "mount '%s'", m->target);
-		if (!clone) {
-			r->sources[i] = TAKE_FD(fd);
-			continue;
-		}
-		r->sources[i] = mount_clone(fd, m->recursive);
-		if (r->sources[i] < 0) {
-			int code = -r->sources[i];
-
-			r->sources[i] = -1;
-			return err_code(e, code, "mount '%s': take hold of '%s'", m->target, m->source);
-		}
+		TRY(open_one(a, m, clone, &r->sources[i], e));
 	}
 	return 0;
+}
+
+static void init_sources(const struct rootfs_args *a, struct rootfs *r)
+{
+	r->nsources = a->plan->n;
+	r->sources = xcalloc(r->nsources + 1, sizeof(*r->sources));
+	for (size_t i = 0; i < r->nsources; i++)
+		r->sources[i] = -1;
 }
 
 /* ---- the root ------------------------------------------------------------------------------------------------------- */
@@ -458,11 +467,13 @@ static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 {
 	bool early = kernel_probe()->new_mount;
 
+	init_sources(a, r);
 	if (early)
-		TRY(open_sources(a, r, e));
+		TRY(open_sources(a, r, false, e));
 	TRY(leave_host(e));
 	if (!early)
-		TRY(open_sources(a, r, e));
+		TRY(open_sources(a, r, false, e));
+	TRY(open_sources(a, r, true, e));
 	r->root = mount_root(a, e);
 	if (r->root < 0)
 		return -e->code;

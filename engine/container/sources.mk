@@ -21,7 +21,7 @@ libcontainer_a_SOURCES += engine/container/user_file.c engine/container/user_fil
 # starts one container without a monitor, for tests
 check_PROGRAMS += tests/helper/ctr-run
 tests_helper_ctr_run_SOURCES = tests/helper/ctr-run.c
-tests_helper_ctr_run_LDADD = libcontainer.a libimage.a libstate.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(SQLITE_LIBS) \
+tests_helper_ctr_run_LDADD = libcontainer.a libvolume.a libimage.a libstate.a libkernel.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(SQLITE_LIBS) \
 	$(SECCOMP_LIBS)
 
 if HAVE_CMOCKA

@@ -12,11 +12,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fail.h"
@@ -101,6 +105,19 @@ static bool skip_all(const char *name, const struct stat *st)
 	return true;
 }
 
+/* The mount that FD is on, /proc/PID/fdinfo (Linux 3.15); -1: not known. */
+static int64_t mount_of(int fd)
+{
+	auto_free char *path = xasprintf("/proc/self/fdinfo/%d", fd), *text = NULL;
+	const char *line;
+	AUTO_ERR(ignored);
+
+	if (file_read(path, 64 << 10, &text, NULL, &ignored) < 0)
+		return -1;
+	line = strstr(text, "mnt_id:");
+	return line ? strtoll(line + strlen("mnt_id:"), NULL, 10) : -1;
+}
+
 /* 0: `moving` is set. */
 static int copy_new(int vol, int imagedir, struct err *e)
 {
@@ -120,6 +137,9 @@ static int copy_locked(int vol, int imagedir, struct err *e)
 		return err_sys(e, "open its data");
 	if (marked(vol, "copied"))
 		return 1;
+	/* Options of the driver mounted something there: what is in it is not ours to remember, and renames do not lead into it. */
+	if (mount_of(vol) != mount_of(data))
+		return is_empty(data) ? file_merge_tree(imagedir, ".", vol, "data", NULL, e) : 1;
 	if (!marked(vol, "moving")) {
 		if (!is_empty(data)) {
 			TRY(mark(vol, "copied", e));

@@ -214,6 +214,23 @@ static void options(void **state)
 	assert_int_equal(bind.propagation, MS_SLAVE | MS_REC);
 }
 
+static int image_dir(const struct store *s)
+{
+	auto_free char *path = at(s, "image"), *link = at(s, "image/link"), *sub = at(s, "image/sub");
+	int fd;
+
+	put(s, "image/a", "from the image");
+	put(s, "image/sub/b", "below");
+	assert_int_equal(symlink("a", link), 0);
+	assert_int_equal(chmod(path, 0750), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(path, 1000, 1001), 0);
+	assert_int_equal(chmod(sub, 0700), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 /* In a mount namespace of their own. */
 static void mounts(void **state)
 {
@@ -225,6 +242,7 @@ static void mounts(void **state)
 		skip();
 	store_open(&s);
 	put(&s, "src/file", "bound");
+	auto_close int image = image_dir(&s);
 	auto_free char *src = at(&s, "src"), *bind = xasprintf("{\"type\":\"none\",\"device\":\"%s\",\"o\":\"bind,ro\"}", src);
 
 	assert_int_equal(create(&s, "ram", "{\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m,mode=0700,nosuid\"}", &e), 0);
@@ -244,6 +262,10 @@ static void mounts(void **state)
 		fd = volume_open(&s.dirs, "ram", &why);
 		if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != 0x01021994)
 			_exit(1);
+		/* the first use copies into what is mounted */
+		if (volume_copy_up(&s.dirs, "ram", image, &why) != 0 || faccessat(fd, "sub/b", F_OK, 0) < 0 ||
+		    volume_copy_up(&s.dirs, "ram", image, &why) != 1)
+			_exit(5);
 		fd = volume_open(&s.dirs, "bound", &why);
 		if (fd < 0 || faccessat(fd, "file", F_OK, 0) < 0 || openat(fd, "new", O_CREAT | O_WRONLY, 0600) >= 0 || errno != EROFS)
 			_exit(2);
@@ -258,23 +280,6 @@ static void mounts(void **state)
 	if (WEXITSTATUS(status) != 77)
 		assert_int_equal(status, 0);
 	store_close(&s);
-}
-
-static int image_dir(const struct store *s)
-{
-	auto_free char *path = at(s, "image"), *link = at(s, "image/link"), *sub = at(s, "image/sub");
-	int fd;
-
-	put(s, "image/a", "from the image");
-	put(s, "image/sub/b", "below");
-	assert_int_equal(symlink("a", link), 0);
-	assert_int_equal(chmod(path, 0750), 0);
-	if (geteuid() == 0)
-		assert_int_equal(chown(path, 1000, 1001), 0);
-	assert_int_equal(chmod(sub, 0700), 0);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
 }
 
 static void check_copied(const struct store *s)
