@@ -234,20 +234,3 @@ int main(int argc, char **argv)
 	}
 	return r;
 }
-
-/* until engine/volume is there */
-#include "engine/volume/volume.h"
-__attribute__((weak)) char *volume_path(const struct dirs *d, const char *name)
-{
-	return dirs_root(d, "volumes/%s/data", name);
-}
-__attribute__((weak)) int volume_copy_up(const struct dirs *d, const char *name, int fd, struct err *e)
-{
-	(void)d, (void)name, (void)fd, (void)e;
-	return 1;
-}
-__attribute__((weak)) int volume_remove(struct db *db, const char *name, struct err *e)
-{
-	(void)db, (void)name, (void)e;
-	return 1;
-}
