@@ -65,6 +65,7 @@ struct app {
 	struct db *db;
 	int lock;                /* project lock, -1 */
 	const struct cmd *cmd;
+	bool host_shutdown;      /* what is stopped now is meant to come back after the boot */
 	bool no_deps;            /* --no-deps: set before app_load_project */
 };
 

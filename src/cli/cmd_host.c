@@ -47,7 +47,7 @@ static int mark(struct app *app, const struct ctr_rows *rows, const struct strv 
 	return db_sync(app->db, e);
 }
 
-/* Marked before and after: the stop itself says "stopped", and a shutdown that is cut off in between must not lose what ran. */
+/* Marked first: a shutdown that is cut off must not lose what ran. */
 static int shutdown_project(struct app *app, const struct ctr_rows *rows, struct err *e)
 {
 	struct plan_options p = PLAN_OPTIONS_INIT;
@@ -59,8 +59,8 @@ static int shutdown_project(struct app *app, const struct ctr_rows *rows, struct
 	if (!ids.n)
 		return 0;
 	TRY(mark(app, rows, &ids, e));
-	TRY(run_plan_services(app, OP_CTR_STOP, &p, "Stopping", e));
-	return mark(app, rows, &ids, e);
+	app->host_shutdown = true;
+	return run_plan_services(app, OP_CTR_STOP, &p, "Stopping", e);
 }
 
 static int boot_project(struct app *app, const struct ctr_rows *rows, struct err *e)

@@ -78,7 +78,7 @@ static void report(void *arg, const struct op *op, enum apply_state state, const
 int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *what, struct err *e)
 {
 	struct app *app = r->app;
-	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel,
+	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .host_shutdown = app->host_shutdown,
 				   .renew_anon_volumes = r->renew_anon_volumes };
 	int res;
 
