@@ -413,6 +413,22 @@ static int check_args(const struct cmd *c, const struct strv *args, struct err *
 	return err_exit(e, 1);
 }
 
+/* Our other programs are looked for beside the original, so its folder is handed on. */
+static int enter_protected(struct app *app, struct err *e)
+{
+	auto_free char *program = NULL;
+	AUTO_ERR(ignored);
+
+	if (selfexe_is_protected())
+		return 0;
+	if (dirs_program("gantry-monitor", &program, &ignored) >= 0) {
+		auto_free char *folder = path_parent(program);
+
+		setenv("GANTRY_LIBEXEC", folder, 0);
+	}
+	return selfexe_protect(app->argv, e);
+}
+
 static int run_cmd(struct app *app, const struct cmd *group, const struct cmd *c, int argc, char **argv, struct err *e)
 {
 	static const struct opt none[] = { OPT_END };
@@ -422,8 +438,8 @@ static int run_cmd(struct app *app, const struct cmd *group, const struct cmd *c
 	int r;
 
 	app->cmd = c;
-	if (c->flags & CMD_ENTERS)
-		TRY(selfexe_protect(app->argv, e));
+	if (c->flags & CMD_ENTERS && geteuid() == 0)
+		TRY(enter_protected(app, e));
 	if (c->init)
 		c->init(opts);
 	r = opts_parse(rows, opts, argc, argv, c->flags & CMD_STOP ? OPTS_STOP : 0, &args, e);
