@@ -60,7 +60,7 @@ for n; do
 		put "exec.$n" "$(ms gantry exec -T s1 true)"
 		put "link.$n" "$(ms "$T/link")"
 		if [ "$r" = 1 ]; then
-			mon=$(tr -dc 0-9 <"$GANTRY_RUN/p/bench/lock")
+			mon=$(pgrep -f "^gantry-monitor bench( |$)")
 			put "pss.monitor.$n" "$(awk '/^Pss:/{s += $2} END {print s}' "/proc/$mon/smaps_rollup")"
 			for k in /proc/[0-9]*/exe; do
 				case $(readlink "$k") in "$build"/gantry-keep) awk '/^Pss:/{print $2}' "${k%exe}smaps_rollup" ;; esac

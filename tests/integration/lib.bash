@@ -64,7 +64,7 @@ code() { field "$1" ExitCode; }
 pid() { field "$1" Pid; }
 is() { local want=$1 got; shift; got=$("$@" 2>&1); [ "$got" = "$want" ] || { echo "got '$got', want '$want'"; return 1; }; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
-monitor_pid() { tr -dc 0-9 <"$GANTRY_RUN/p/$1/lock"; }
+monitor_pid() { pgrep -f "^gantry-monitor $1( |$)"; }
 
 leaks() {
 	local id f
