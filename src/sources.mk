@@ -8,11 +8,6 @@ pkglibexec_PROGRAMS += gantry-image
 gantry_image_SOURCES = src/gantry-image.c
 gantry_image_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS)
 
-# gantry-monitor: static, so that its memory stays small
-pkglibexec_PROGRAMS += gantry-monitor
-gantry_monitor_SOURCES = src/gantry-monitor.c
-gantry_monitor_LDADD = libmonitor.a libcontainer.a libimage.a libnet.a libstate.a libkernel.a libbase.a -l:libsqlite3.a -l:libnl-route-3.a -l:libnl-3.a -l:libmd.a $(CJSON_LIBS) -lm
-
 # gantry-keep: freestanding (no libc, no start files), so none of the common flags, sanitizers least of all
 pkglibexec_PROGRAMS += gantry-keep
 gantry_keep_SOURCES = src/gantry-keep.c

@@ -149,7 +149,7 @@ void app_print_notes(const struct app *app, const struct notes *notes)
 	for (size_t i = 0; i < notes->n; i++) {
 		const struct note *n = &notes->v[i];
 
-		if (n->kind != NOTE_WARNING && !(app->cmd->flags & CMD_STARTS))
+		if (n->kind == NOTE_REFUSED || (n->kind != NOTE_WARNING && !(app->cmd->flags & CMD_STARTS)))
 			continue;
 		if (n->pos.src && n->kind != NOTE_WARNING)
 			fprintf(stderr, "%s:%d:%d: warning: %s\n", n->pos.src->path, n->pos.line, n->pos.col, n->text);
