@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "net/addr.h"
+#include "net/link.h"
 #include "net/netopt.h"
 #include "state/network_store.h"
 #include <net/if.h>
@@ -23,6 +24,7 @@ struct leg {
 	char ifname[IFNAMSIZ];       /* inside */
 	char host[IFNAMSIZ];         /* host end, or "" */
 	char master[IFNAMSIZ];       /* bridge, or parent */
+	struct link_info parent;     /* MASTER as the kernel has it just now; index 0: it is gone */
 	char mark[64];               /* of the host end */
 	uint32_t index;              /* inside */
 	uint8_t mac[MAC_LEN];
@@ -42,7 +44,7 @@ struct net_driver {
 	int (*check)(const struct net_options *o, struct err *e);
 	/* Makes what the row says. 1: all there. NULL: nothing to make. */
 	int (*up)(struct netlink *rt, const struct dirs *d, const struct network_row *n, const struct net_options *o, struct err *e);
-	/* Queues the leg's link into RT (a handle in the host's namespace), with its end in NETNS. */
+	/* Queues the leg's link into RT (a handle in the host's namespace), with its end in NETNS. Asks nothing: others may be queued. */
 	int (*join)(struct netlink *rt, int netns, const struct leg *leg, struct err *e);
 };
 extern const struct net_driver driver_bridge, driver_macvlan, driver_ipvlan, driver_none, driver_host;

@@ -131,21 +131,18 @@ static int bridge_up(struct netlink *rt, const struct dirs *d, const struct netw
 
 static int bridge_join(struct netlink *rt, int netns, const struct leg *leg, struct err *e)
 {
-	struct link_info master;
 	struct link_veth v = { .name = leg->host, .inner = leg->ifname, .mtu = leg->opt.mtu, .index = leg->index, .mac = leg->mac,
 			       .netns = netns };
-	int r = link_find(rt, leg->master, &master, e);
 
-	if (r == 1) {
+	if (!leg->parent.index) {
 		err_set(e, ENODEV, "network '%s': its bridge '%s' is gone", leg->network_name, leg->master);
 		err_hint(e, "somebody removed it; the next `up` makes it again");
 		return -ENODEV;
 	}
-	TRY(r);
-	if (!v.mtu && master.mtu != 1500)
-		v.mtu = master.mtu;
+	if (!v.mtu && leg->parent.mtu != 1500)
+		v.mtu = leg->parent.mtu;
 	link_veth_add(rt, &v);
-	link_attach(rt, leg->host, master.index, leg->mark);
+	link_attach(rt, leg->host, leg->parent.index, leg->mark);
 	if (!leg->opt.icc)
 		link_isolate(rt, leg->host);
 	return 0;

@@ -80,19 +80,16 @@ static int vlan_up(struct netlink *rt, const struct dirs *d, const struct networ
 
 static int join(struct netlink *rt, int netns, const struct leg *leg, struct link_new *l, struct err *e)
 {
-	struct link_info parent;
-	int r = link_find(rt, leg->master, &parent, e);
-
-	if (r)
-		return r < 0 ? r : err_set(e, ENODEV, "network '%s': its parent interface '%s' is gone", leg->network_name, leg->master);
-	if (!(parent.flags & IFF_UP)) {
+	if (!leg->parent.index)
+		return err_set(e, ENODEV, "network '%s': its parent interface '%s' is gone", leg->network_name, leg->master);
+	if (!(leg->parent.flags & IFF_UP)) {
 		err_set(e, ENETDOWN, "network '%s': its parent interface '%s' is down", leg->network_name, leg->master);
 		err_hint(e, "ip link set %s up", leg->master);
 		return -ENETDOWN;
 	}
 	l->name = leg->ifname;
 	l->mtu = leg->opt.mtu;
-	l->parent = parent.index;
+	l->parent = leg->parent.index;
 	l->index = leg->index;
 	l->netns = netns;
 	link_add(rt, l);

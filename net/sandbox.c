@@ -74,8 +74,23 @@ static int settings(const struct net_plan *p, struct err *e)
 	return 0;
 }
 
+/* Before anything is queued: a handle does one of both at a time. */
+static int find_masters(const struct net_plan *p, struct netlink *rt, struct err *e)
+{
+	for (size_t i = 0; i < p->nlegs; i++) {
+		struct leg *l = &p->legs[i];
+		int r = l->master[0] ? link_find(rt, l->master, &l->parent, e) : 1;
+
+		TRY(r);
+		if (r == 1)
+			l->parent.index = 0;
+	}
+	return 0;
+}
+
 static int make_links(struct up *u, struct err *e)
 {
+	TRY(find_masters(u->p, u->rt, e));
 	for (size_t i = 0; i < u->p->nlegs; i++)
 		TRY(u->p->legs[i].driver->join(u->rt, u->fds.netns, &u->p->legs[i], e));
 	u->linked = true;
@@ -103,8 +118,8 @@ static int links(struct up *u, struct err *e)
 		if (l.alias[0] && !streq(l.alias, u->p->legs[i].mark))
 			return err_set(e, EEXIST, "the interface '%s' exists and belongs to somebody else (%s)", l.name, l.alias);
 		link_del(u->rt, l.name);
+		TRY(netlink_flush(u->rt, e));
 	}
-	TRY(netlink_flush(u->rt, e));
 	/* Those of this try that were made have lost their other end with it. */
 	return make_links(u, e);
 }
@@ -184,18 +199,16 @@ static int forget(const struct net_plan *p, struct netlink *rt, struct netlink *
 	uint16_t udp[UDP_PORTS_MAX];
 	size_t n = addresses(p, a), nudp = 0;
 
+	TRY(find_masters(p, rt, e));
 	for (size_t i = 0; i < p->nlegs; i++) {
 		const struct leg *l = &p->legs[i];
-		struct link_info bridge;
-		int r = l->driver->gateway ? link_find(rt, l->master, &bridge, e) : 1;
 
-		TRY(r);
-		if (r == 1)
+		if (!l->driver->gateway || !l->parent.index)
 			continue;
 		if (l->v4.family)
-			link_neigh_del(rt, bridge.index, &l->v4);
+			link_neigh_del(rt, l->parent.index, &l->v4);
 		if (l->v6.family)
-			link_neigh_del(rt, bridge.index, &l->v6);
+			link_neigh_del(rt, l->parent.index, &l->v6);
 	}
 	TRY(netlink_flush(rt, e));
 	for (size_t i = 0; i < p->nports && nudp < UDP_PORTS_MAX; i++)
