@@ -336,10 +336,12 @@ const char *ref_familiar(const char *text)
 {
 	const char *path = str_after(text, DEFAULT_HOST "/");
 	const char *short_name = path ? str_after(path, OFFICIAL) : NULL;
+	size_t n = path ? strcspn(path, "/") : 0;
 
 	if (short_name && !strchr(short_name, '/'))
 		return short_name;
-	return path ? path : text;
+	/* Without its host docker.io/foo.bar/x would be x of the host foo.bar. */
+	return path && !(path[n] && is_host(path, n)) ? path : text;
 }
 
 char *ref_familiar_name(const struct ref *r)

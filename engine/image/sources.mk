@@ -31,3 +31,14 @@ tests_unit_test_image_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(ZLIB_CFLAGS) $(ZS
 tests_unit_test_image_LDADD = libimage.a libstate.a libbase.a $(ZLIB_LIBS) $(ZSTD_LIBS) $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
 EXTRA_tests_unit_test_image_DEPENDENCIES = gantry-image
 endif
+
+fuzz_programs += tests/fuzz/fuzz_ref tests/fuzz/fuzz_manifest tests/fuzz/fuzz_tar
+tests_fuzz_fuzz_ref_SOURCES = tests/fuzz/fuzz_ref.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_ref_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS)
+tests_fuzz_fuzz_ref_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_manifest_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_tar_SOURCES = tests/fuzz/fuzz_tar.c tests/fuzz/fuzz.h tests/unit/tarmaker.h $(fuzz_main)
+tests_fuzz_fuzz_tar_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS)
+tests_fuzz_fuzz_tar_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)

@@ -109,6 +109,8 @@ static void familiar(void **state)
 	assert_string_equal(ref_familiar("docker.io/library/nginx:1"), "nginx:1");
 	assert_string_equal(ref_familiar("docker.io/library/a/b:1"), "library/a/b:1");
 	assert_string_equal(ref_familiar("docker.io/a/b"), "a/b");
+	assert_string_equal(ref_familiar("docker.io/a.b/c:1"), "docker.io/a.b/c:1");
+	assert_string_equal(ref_familiar("docker.io/localhost/c:1"), "docker.io/localhost/c:1");
 	assert_string_equal(ref_familiar("ghcr.io/library/b"), "ghcr.io/library/b");
 }
 
