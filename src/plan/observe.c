@@ -86,7 +86,7 @@ static struct observed_ctr *by_id(struct observed *o, const char *id)
 	return NULL;
 }
 
-static int read_containers(struct db *db, struct observed *o, unsigned flags, struct err *e)
+static int read_containers(struct db *db, struct observed *o, bool order, struct err *e)
 {
 	const struct dirs *d = db_dirs(db);
 	struct ctr_rows rows = CTR_ROWS_INIT;
@@ -103,7 +103,7 @@ static int read_containers(struct db *db, struct observed *o, unsigned flags, st
 
 		c->row = rows.v[o->nctrs]; /* moved */
 		correct_state(&c->row, d->boot_id, monitor);
-		if (flags & OBSERVE_ORDER)
+		if (order)
 			read_deps(db, c);
 	}
 	free(rows.v);
@@ -211,7 +211,7 @@ int observe(struct db *db, const char *project, const struct project *p, unsigne
 	o->project = xstrdup(project);
 	o->images = MAP_INIT(free);
 	FP("plan.observe", e);
-	TRY(read_containers(db, o, flags, e));
+	TRY(read_containers(db, o, (flags & OBSERVE_ORDER) && !p, e)); /* a file tells the order better than labels */
 	TRY(read_uses(db, o, e));
 	TRY(read_networks(db, o, p, e));
 	TRY(read_volumes(db, o, p, e));
