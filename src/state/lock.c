@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -206,6 +207,11 @@ int lock_monitor(const struct dirs *d, const char *project, int *ret_fd, struct 
 		if (r < 0)
 			return err_code(e, -r, "lock '%s'", path);
 		if (same_file(fd, path)) {
+			auto_free char *pid = xasprintf("%d\n", getpid());
+
+			/* for people and tests; nothing relies on it */
+			if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
+				log_debug("'%s': %m", path);
 			*ret_fd = TAKE_FD(fd);
 			return 0;
 		}
