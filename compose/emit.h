@@ -53,3 +53,8 @@ void emit_members(struct emitter *x, const struct node *map); /* its keys, into 
 /* The order in which N objects are written whose names (const char *) lie SIZE bytes apart: indexes, or NULL when they are in order.
  * Caller frees. */
 size_t *emit_order(const struct emitter *x, const void *names, size_t n, size_t size);
+
+/* Between emit.c and emit_yaml.c: text as it is but for doubled dollars; a new line with the indent of LEVELS; a string or key. */
+void emit_raw(struct emitter *x, const char *s, size_t n);
+void emit_newline(struct emitter *x, int levels);
+void emit_yaml_string(struct emitter *x, const char *s, bool key);

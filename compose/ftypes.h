@@ -69,7 +69,7 @@ extern const struct ftype ft_test;     /* struct strs of healthcheck.test */
 extern const struct ftype ft_list;     /* LIST_OF(struct x); detail: struct object_type */
 extern const struct ftype ft_option_lists; /* struct node *: map of lists of strings (provider.options) */
 
-/* ftypes_map.c */
+/* ftypes_pairs.c, ftypes_map.c */
 extern const struct ftype ft_kvs;      /* struct kvs; list of K=V or map; null is "" */
 extern const struct ftype ft_env;      /* struct kvs; null is NULL, a bare item of a list comes from the loading environment */
 extern const struct ftype ft_args;     /* struct kvs; null is NULL */
