@@ -64,29 +64,50 @@ void emit_newline(struct emitter *x, int levels)
 
 /* ---- JSON ---- */
 
+/* Everything that a reader of YAML would not take as it is stands as \u: our JSON is read by both. */
+static size_t json_escape(struct emitter *x, const char *s)
+{
+	static const char letters[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+	const unsigned char *u = (const unsigned char *)s;
+
+	if (u[0] < sizeof(letters) && letters[u[0]]) {
+		str_addf(x->out, "\\%c", letters[u[0]]);
+		return 1;
+	}
+	if (u[0] < 0x80) {
+		str_addf(x->out, "\\u%04x", u[0]);
+		return 1;
+	}
+	for (size_t n = 2; n <= 4 && strnlen(s, n) == n; n++) {
+		if (!str_utf8_valid(s, n))
+			continue;
+		if (n == 4)
+			str_addn(x->out, s, n);
+		else
+			str_addf(x->out, "\\u%04x", n == 2 ? (u[0] & 31) << 6 | (u[1] & 63) : (u[0] & 15) << 12 | (u[1] & 63) << 6 | (u[2] & 63));
+		return n;
+	}
+	str_add(x->out, "\\ufffd");
+	return 1;
+}
+
 static void json_string(struct emitter *x, const char *s)
 {
-	str_addc(x->out, '"');
-	for (const char *from = s;; s++) {
-		unsigned char ch = (unsigned char)*s;
+	const char *from = s;
 
-		if (ch >= 0x20 && ch != '"' && ch != '\\')
+	str_addc(x->out, '"');
+	while (*s) {
+		size_t n = emit_printable(s);
+
+		if (n && *s != '"' && *s != '\\' && *s != '\n') {
+			s += n;
 			continue;
+		}
 		emit_raw(x, from, (size_t)(s - from));
-		from = s + 1;
-		if (!ch)
-			break;
-		if (ch == '\n')
-			str_add(x->out, "\\n");
-		else if (ch == '\t')
-			str_add(x->out, "\\t");
-		else if (ch == '\r')
-			str_add(x->out, "\\r");
-		else if (ch < 0x20)
-			str_addf(x->out, "\\u%04x", ch);
-		else
-			str_addf(x->out, "\\%c", ch);
+		s += json_escape(x, s);
+		from = s;
 	}
+	emit_raw(x, from, (size_t)(s - from));
 	str_addc(x->out, '"');
 }
 

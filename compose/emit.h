@@ -58,3 +58,6 @@ size_t *emit_order(const struct emitter *x, const void *names, size_t n, size_t 
 void emit_raw(struct emitter *x, const char *s, size_t n);
 void emit_newline(struct emitter *x, int levels);
 void emit_yaml_string(struct emitter *x, const char *s, bool key);
+/* Bytes of the character at S when it may stand in YAML as it is; 0: it may not (control bytes, line separators, broken UTF-8, beyond
+ * the basic plane). */
+size_t emit_printable(const char *s);

@@ -63,8 +63,7 @@ static bool is_blank_or_end(char ch)
 	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r' || !ch;
 }
 
-/* Bytes of one character that may stand as it is; 0: it may not (control bytes, broken UTF-8, BOM). */
-static size_t printable(const char *s)
+size_t emit_printable(const char *s)
 {
 	const unsigned char *u = (const unsigned char *)s;
 	size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : u[0] < 0xf5 ? 4 : 0;
@@ -75,6 +74,8 @@ static size_t printable(const char *s)
 		if ((u[i] & 0xc0) != 0x80)
 			return 0;
 	if (n == 2 && u[0] == 0xc2 && u[1] < 0xa0)
+		return 0;
+	if (n == 3 && u[0] == 0xe2 && u[1] == 0x80 && (u[2] == 0xa8 || u[2] == 0xa9)) /* U+2028, U+2029: line breaks */
 		return 0;
 	if (n == 3 && ((u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xef && u[1] == 0xbb && u[2] == 0xbf) ||
 		       (u[0] == 0xef && u[1] == 0xbf && u[2] >= 0xbe)))
@@ -102,10 +103,10 @@ static struct scalar_look look_at(const char *s)
 		return (struct scalar_look){ .single = true };
 	if (str_starts(s, "---") || str_starts(s, "..."))
 		l.plain = false;
-	l.leading_space = *s == ' ';
+	l.leading_space = *s == ' ' || *s == '\t';
 	l.leading_break = *s == '\n';
 	while (*s) {
-		size_t n = printable(s);
+		size_t n = emit_printable(s);
 		bool tab = *s == '\t', special = !n && !tab;
 
 		n = n ? n : 1;
@@ -148,7 +149,7 @@ static void yaml_double(struct emitter *x, const char *s)
 	str_addc(x->out, '"');
 	while (*s) {
 		unsigned char ch = (unsigned char)*s;
-		size_t n = printable(s);
+		size_t n = emit_printable(s);
 
 		if (names[ch]) {
 			str_add(x->out, names[ch]);
@@ -161,8 +162,8 @@ static void yaml_double(struct emitter *x, const char *s)
 
 			str_addf(x->out, "\\U%08X", u);
 			n = 4;
-		} else if (ch == 0xef && (unsigned char)s[1] == 0xbb && (unsigned char)s[2] == 0xbf) {
-			str_add(x->out, "\\uFEFF");
+		} else if ((ch & 0xf0) == 0xe0 && strnlen(s, 3) == 3 && str_utf8_valid(s, 3)) {
+			str_addf(x->out, "\\u%04X", (unsigned)((ch & 15) << 12 | (s[1] & 0x3f) << 6 | (s[2] & 0x3f)));
 			n = 3;
 		} else if (ch == 0xc2 && ((unsigned char)s[1] & 0xc0) == 0x80) {
 			str_addf(x->out, "\\x%02X", (unsigned char)s[1]);
@@ -205,7 +206,7 @@ static void yaml_literal(struct emitter *x, const char *s, const struct scalar_l
 void emit_yaml_string(struct emitter *x, const char *s, bool key)
 {
 	struct scalar_look l = look_at(s);
-	bool string = reads_as_string(x, s);
+	bool string = reads_as_string(x, s) && !(key && streq(s, "<<"));
 
 	if (l.multiline && !key && l.block)
 		yaml_literal(x, s, &l);

@@ -15,7 +15,7 @@ if HAVE_CMOCKA
 compose_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 compose_test_ldadd = libcompose.a libbase.a $(YAML_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
 compose_tests = tests/unit/test_yaml tests/unit/test_interp tests/unit/test_dotenv tests/unit/test_load \
-	tests/unit/test_values tests/unit/test_fields
+	tests/unit/test_values tests/unit/test_fields tests/unit/test_emit
 check_PROGRAMS += $(compose_tests)
 TESTS += $(compose_tests)
 tests_unit_test_yaml_SOURCES = tests/unit/test_yaml.c tests/unit/compose_cases.h
@@ -33,6 +33,9 @@ tests_unit_test_load_LDADD = $(compose_test_ldadd)
 tests_unit_test_values_SOURCES = tests/unit/test_values.c tests/unit/compose_cases.h tests/unit/compose_world.h
 tests_unit_test_values_CFLAGS = $(compose_test_cflags)
 tests_unit_test_values_LDADD = $(compose_test_ldadd)
+tests_unit_test_emit_SOURCES = tests/unit/test_emit.c tests/unit/compose_cases.h tests/unit/compose_world.h
+tests_unit_test_emit_CFLAGS = $(compose_test_cflags)
+tests_unit_test_emit_LDADD = $(compose_test_ldadd)
 tests_unit_test_fields_SOURCES = tests/unit/test_fields.c tests/unit/compose_cases.h tests/unit/compose_world.h
 tests_unit_test_fields_CFLAGS = $(compose_test_cflags)
 tests_unit_test_fields_LDADD = $(compose_test_ldadd)

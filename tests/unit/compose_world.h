@@ -95,7 +95,8 @@ static inline struct node *tree_of(struct arena *a, const char *json)
 	AUTO_ERR(e);
 
 	*src = (struct source){ .path = "json", .dir = "/", .text = arena_strdup(a, json), .len = strlen(json) };
-	assert_true(yaml_parse(a, src, &docs, &e) >= 0);
+	if (yaml_parse(a, src, &docs, &e) < 0)
+		fail_msg("%s in\n%s", err_text(&e), json);
 	return docs.v[0];
 }
 
