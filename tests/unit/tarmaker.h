@@ -92,7 +92,7 @@ static inline void tar_line(struct str *b, char *line)
 {
 	static const char types[] = "d5f0s2h1c3b4p6";
 	static const char zeros[512];
-	char *name = line + 2, *arrow = strstr(name, "->"), *equals = strchr(name, '=');
+	char *name = line[1] ? line + 2 : line + 1, *arrow = strstr(name, "->"), *equals = strchr(name, '=');
 	const char *type = strchr(types, line[0]);
 	struct tar_head h = { .mode = line[0] == 'd' ? 0755 : 0644, .mtime = 1000000000 };
 
