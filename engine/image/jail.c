@@ -143,6 +143,14 @@ static uint64_t caps_mask(enum jail_caps caps)
 	return mask;
 }
 
+/* Needs SETPCAP, so it comes before the ids change. Without it (EPERM) it is no loss: nothing is executed any more. */
+static void drop_bounding(uint64_t mask)
+{
+	for (int cap = 0; cap <= 63; cap++)
+		if (!(mask >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return; /* EINVAL: past the last one */
+}
+
 static int keep_caps(uint64_t mask, struct err *e)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -155,9 +163,6 @@ static int keep_caps(uint64_t mask, struct err *e)
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
 	}
-	for (int cap = 0; cap <= 63; cap++)
-		if (!(mask >> cap & 1))
-			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM without SETPCAP: nothing is executed anyway */
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capset, &head, data) < 0)
 		return err_sys(e, "capset");
@@ -192,14 +197,17 @@ static bool is_kept(const struct jail *j, int fd)
 	return fd == STDERR_FILENO;
 }
 
-static void close_others(const struct jail *j)
+/* What is left of standard input and output reads and writes nothing; a file of the image's must not become number 0 or 1. */
+static void close_others(const struct jail *j, int null)
 {
 	int last = STDERR_FILENO;
 
 	for (size_t i = 0; i < j->nfds; i++)
 		last = MAX(last, j->fds[i]);
-	for (int fd = 0; fd < last; fd++)
-		if (!is_kept(j, fd))
+	for (int fd = 0; fd <= last; fd++)
+		if (fd < STDERR_FILENO && !is_kept(j, fd))
+			(void)dup2(null, fd);
+		else if (!is_kept(j, fd))
 			close(fd);
 #ifdef SYS_close_range
 	if (syscall(SYS_close_range, (unsigned)last + 1, ~0u, 0) == 0)
@@ -236,10 +244,15 @@ static void limit_resources(void)
 
 int jail_enter(const struct jail *j, struct err *e)
 {
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* closed with the others */
+
+	if (null < 0)
+		return err_sys(e, "open '/dev/null'");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(e, "prctl");
 	TRY(change_root(j, e));
-	close_others(j);
+	close_others(j, null);
+	drop_bounding(caps_mask(j->caps));
 	if (j->nobody)
 		TRY(become_nobody(e));
 	TRY(keep_caps(caps_mask(j->caps), e));

@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -476,6 +478,9 @@ int image_boss(int sock, int tmp, int input, struct err *e)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* So that no time function of the children opens /etc/localtime, which would be the image's. */
+	setenv("TZ", "UTC0", 1);
+	tzset();
 	r = boss_run(&b, e);
 	jobs_done(&b);
 	if (b.spool >= 0)
