@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "compose/emit.h"
+#include "compose/faults.h"
 #include "compose/ftypes.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -179,24 +180,42 @@ bool field_raw(const struct fctx *c, const struct node *n)
 
 /* ---- canon ---- */
 
+static int canon_one(struct fctx *c, const struct field *table, struct node *map, size_t i, struct err *e)
+{
+	const struct field *f = field_find(table, map->keys[i]->text);
+	int r;
+
+	if (!f)
+		return unknown_key(c, table, map->keys[i], e);
+	if (!f->type->canon || map->items[i]->tag == TAG_RESET || field_raw(c, map->items[i]))
+		return 0;
+	AT_KEY(c, map->keys[i]->text);
+	r = f->type->canon(c, f, &map->items[i], e);
+	AT_END(c);
+	return r;
+}
+
+static int canon_all(struct fctx *c, const struct field *table, struct node *map, struct err *e)
+{
+	for (size_t i = 0; i < map->n; i++)
+		if (canon_one(c, table, map, i, e) < 0 && !faults_keep(c->faults, e))
+			return -e->code;
+	return 0;
+}
+
 int fields_canon(struct fctx *c, const struct field *table, struct node *map, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+	int r;
+
 	if (!node_is_map(map))
 		return field_type_err(c, map, "mapping", e);
-	for (size_t i = 0; i < map->n; i++) {
-		const struct field *f = field_find(table, map->keys[i]->text);
-		int r = 0;
-
-		if (!f)
-			return unknown_key(c, table, map->keys[i], e);
-		if (!f->type->canon || map->items[i]->tag == TAG_RESET || field_raw(c, map->items[i]))
-			continue;
-		AT_KEY(c, map->keys[i]->text);
-		r = f->type->canon(c, f, &map->items[i], e);
-		AT_END(c);
-		TRY(r);
-	}
-	return 0;
+	if (c->faults)
+		return canon_all(c, table, map, e);
+	c->faults = &faults;
+	r = canon_all(c, table, map, e);
+	c->faults = NULL;
+	return r < 0 ? faults_drop(&faults, e) : faults_raise(&faults, e);
 }
 
 /* ---- merge ---- */
@@ -343,31 +362,57 @@ static int decode_one(struct fctx *c, const struct field *f, const struct node *
 	return f->type->decode ? f->type->decode(c, f, n, member, e) : 0;
 }
 
+static void decode_ext(struct fctx *c, const struct node *map, size_t i, struct node **ext)
+{
+	if (!*ext)
+		*ext = node_map(c->arena, map->pos);
+	node_set_key(c->arena, *ext, map->keys[i], map->items[i]);
+}
+
+static int decode_key(struct fctx *c, const struct field *table, const struct node *map, size_t i, void *obj, struct err *e)
+{
+	const struct field *f = field_find(table, map->keys[i]->text);
+	int r = 0;
+
+	if (!f)
+		return unknown_key(c, table, map->keys[i], e);
+	AT_KEY(c, map->keys[i]->text);
+	if (f->flags & F_INLINE)
+		decode_ext(c, map, i, member_at(obj, f->offset));
+	else
+		r = decode_one(c, f, map->items[i], member_at(obj, f->offset), e);
+	AT_END(c);
+	return r;
+}
+
+/* An object with a mistake in a field is not looked at as a whole: what it lacks may be that field. */
+static int decode_all(struct fctx *c, const struct field *table, const struct node *map, void *obj, struct err *e)
+{
+	size_t before = c->faults->n;
+
+	for (size_t i = 0; i < map->n; i++)
+		if (decode_key(c, table, map, i, obj, e) < 0 && !faults_keep(c->faults, e))
+			return -e->code;
+	if (c->faults->n > before)
+		return 1;
+	return need_required(c, table, map, e);
+}
+
 int fields_decode(struct fctx *c, const struct field *table, const struct node *map, void *obj, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+	int r;
+
 	if (!node_is_map(map))
 		return field_type_err(c, map, "mapping", e);
-	for (size_t i = 0; i < map->n; i++) {
-		const struct field *f = field_find(table, map->keys[i]->text);
-		int r;
-
-		if (!f)
-			return unknown_key(c, table, map->keys[i], e);
-		AT_KEY(c, map->keys[i]->text);
-		if (f->flags & F_INLINE) {
-			struct node **ext = member_at(obj, f->offset);
-
-			if (!*ext)
-				*ext = node_map(c->arena, map->pos);
-			node_set_key(c->arena, *ext, map->keys[i], map->items[i]);
-			r = 0;
-		} else {
-			r = decode_one(c, f, map->items[i], member_at(obj, f->offset), e);
-		}
-		AT_END(c);
-		TRY(r);
-	}
-	return need_required(c, table, map, e);
+	if (c->faults)
+		return decode_all(c, table, map, obj, e);
+	c->faults = &faults;
+	r = decode_all(c, table, map, obj, e);
+	c->faults = NULL;
+	if (r < 0 && faults_keep(&faults, e))
+		r = 0;
+	return r < 0 ? faults_drop(&faults, e) : faults_raise(&faults, e);
 }
 
 /* ---- emit ---- */

@@ -24,6 +24,7 @@
 struct arena;
 struct err;
 struct emitter;
+struct faults;
 struct field;
 struct map;
 
@@ -42,6 +43,7 @@ struct fctx {
 	struct notes *notes;    /* warnings go here */
 	unsigned flags;         /* FCTX_* */
 	const struct fpath *at; /* internal: where the walk is, for messages */
+	struct faults *faults;  /* internal: mistakes so far; NULL outside of canon and decode */
 };
 enum {
 	FCTX_RAW = 1 << 0,      /* not interpolated (--no-interpolate): values that hold a `$` are not parsed */
@@ -128,6 +130,7 @@ int fields_canon(struct fctx *c, const struct field *table, struct node *map, st
 int fields_merge(struct fctx *c, const struct field *table, struct node *base, const struct node *over, struct err *e);
 int fields_unique(struct fctx *c, const struct field *table, struct node *map, struct err *e);
 int fields_paths(struct fctx *c, const struct field *table, struct node *map, struct err *e);
+/* Several mistakes are one error (faults.h). 1, only for types: a mistake below was kept, the object is not whole. */
 int fields_decode(struct fctx *c, const struct field *table, const struct node *map, void *obj, struct err *e);
 /* Rows that have one of out->only's flags; 0: all that are printed. */
 void fields_emit(const struct field *table, const void *obj, struct emitter *out);

@@ -434,10 +434,12 @@ static int list_unique(struct fctx *c, const struct field *f, struct node **n, s
 /* One object of a list or map into OBJ. */
 static int object_into(struct fctx *c, const struct object_type *o, const struct node *n, void *obj, struct err *e)
 {
+	int r;
+
 	if (o->node >= 0)
 		*(const struct node **)member_at(obj, (size_t)o->node) = n;
-	TRY(fields_decode(c, o->fields, n, obj, e));
-	return o->finish ? o->finish(c, n, obj, e) : 0;
+	r = fields_decode(c, o->fields, n, obj, e);
+	return r == 0 && o->finish ? o->finish(c, n, obj, e) : r;
 }
 
 static int list_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)

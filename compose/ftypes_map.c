@@ -49,14 +49,16 @@ static int object_merge(struct fctx *c, const struct field *f, struct node **bas
 
 static int object_into(struct fctx *c, const struct object_type *o, const struct node *n, void *obj, struct err *e)
 {
+	int r;
+
 	if (o->node >= 0)
 		*(const struct node **)member_at(obj, (size_t)o->node) = n;
 	if (o->null >= 0 && node_is_null(n)) {
 		*(bool *)member_at(obj, (size_t)o->null) = true;
 		return 0;
 	}
-	TRY(fields_decode(c, o->fields, n, obj, e));
-	return o->finish ? o->finish(c, n, obj, e) : 0;
+	r = fields_decode(c, o->fields, n, obj, e);
+	return r == 0 && o->finish ? o->finish(c, n, obj, e) : r;
 }
 
 static int object_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)

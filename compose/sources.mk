@@ -6,7 +6,7 @@ libcompose_a_SOURCES = \
 	compose/interp.c compose/interp.h compose/dotenv.c compose/dotenv.h compose/env.c compose/env.h \
 	compose/reset.c compose/reset.h compose/unit.c compose/unit.h compose/include.c compose/extends.c \
 	compose/profiles.c compose/profiles.h compose/discover.c compose/discover.h compose/load.c compose/load.h \
-	compose/project.c compose/project.h compose/field.c compose/field.h compose/ftypes.h compose/ftypes_scalar.c \
+	compose/project.c compose/project.h compose/faults.c compose/faults.h compose/field.c compose/field.h compose/ftypes.h compose/ftypes_scalar.c \
 	compose/ftypes_list.c compose/ftypes_map.c compose/ftypes_pairs.c compose/ftypes_net.c compose/ftypes_mount.c compose/fields_service.c \
 	compose/fields_build.c compose/fields_deploy.c compose/fields_top.c compose/normalize.c compose/normalize.h \
 	compose/validate.c compose/values.c compose/validate.h compose/graph.c compose/graph.h compose/emit.c compose/emit_yaml.c compose/emit.h

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "compose/faults.h"
 #include "compose/graph.h"
 #include "compose/project.h"
 #include <errno.h>
@@ -253,11 +254,15 @@ static check_fn *const checks[] = {
 
 int validate_project(const struct project *p, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
 	struct service **order;
 
 	for (size_t i = 0; i < p->services.n; i++)
 		for (size_t j = 0; !p->services.v[i].disabled && j < ARRAY_LEN(checks); j++)
-			TRY(checks[j](p, &p->services.v[i], e));
-	TRY(check_container_names(p, e));
+			if (checks[j](p, &p->services.v[i], e) < 0 && !faults_keep(&faults, e))
+				return faults_drop(&faults, e);
+	if (check_container_names(p, e) < 0 && !faults_keep(&faults, e))
+		return faults_drop(&faults, e);
+	TRY(faults_raise(&faults, e));
 	return graph_order(p, &order, e);
 }
