@@ -130,6 +130,8 @@ int cgroup_write_file(const char *dir, const struct cgroup_file *f, struct err *
 	const char *value = f->text ? f->text : f->value;
 	int r = cgroup_put(dir, f->name, value);
 
+	if (r == -ENOENT && f->other_name)
+		r = cgroup_put(dir, f->other_name, f->other_value);
 	if (r >= 0 || (f->optional && r == -ENOENT))
 		return 0;
 	if (r == -ENOENT) {

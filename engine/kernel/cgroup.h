@@ -45,15 +45,20 @@ struct cgroup_file {
 	char value[64];         /* cpuset lists: see text */
 	const char *text;       /* borrowed from the limits, instead of value */
 	const char *what;       /* the user's noun: "mem_limit" */
-	bool optional;          /* a kernel without this file is no error */
+	const char *other_name; /* instead, where there is no NAME; NULL */
+	char other_value[32];
+	bool optional;          /* a kernel without any of them is no error: docker warns and goes on */
 };
 struct cgroup_files {
 	struct cgroup_file *v;
 	size_t n, cap;
 };
 void cgroup_files_done(struct cgroup_files *l);
-/* Pure; in the order in which they must be written. -EOPNOTSUPP for what this version of cgroups cannot do. */
+/* Pure; in the order in which they must be written. -EOPNOTSUPP for what this version of cgroups cannot do and must not be left out. */
 int cgroup_limits_files(bool v2, const struct cgroup_limits *l, struct cgroup_files *ret, struct err *e);
+/* What has no effect with this version of cgroups and is left out, as users call it ("mem_swappiness"), NULL-terminated list in RET. Pure. */
+enum { CGROUP_IGNORED = 4 };
+size_t cgroup_limits_ignored(bool v2, const struct cgroup_limits *l, const char *ret[CGROUP_IGNORED]);
 /* cpu.shares (2..262144, 1024) -> cpu.weight (1..10000, 100). Pure. */
 int64_t cgroup_shares_to_weight(int64_t shares);
 

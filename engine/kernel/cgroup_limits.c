@@ -122,6 +122,26 @@ static void quota_of(const struct cgroup_limits *l, int64_t *ret_quota, int64_t 
 	}
 }
 
+/* blkio_config's 10..1000 on io.weight's 1..10000, as runc does */
+static int64_t io_weight(int64_t weight)
+{
+	return 1 + (weight - 10) * 9999 / 990;
+}
+
+/* Needs a scheduler that knows weights: BFQ, or another one under the second name. */
+static void add_weight(struct cgroup_files *l, const char *controller, const char *name, const char *other, int64_t v,
+		       int64_t other_v)
+{
+	struct cgroup_file *f;
+
+	if (v <= 0)
+		return;
+	f = add_int(l, controller, name, "blkio_config: weight", v);
+	f->other_name = other;
+	snprintf(f->other_value, sizeof(f->other_value), "%lld", (long long)other_v);
+	f->optional = true;
+}
+
 static void files_v1(const struct cgroup_limits *l, struct cgroup_files *f)
 {
 	int64_t quota, period;
@@ -156,8 +176,7 @@ static void files_v1(const struct cgroup_limits *l, struct cgroup_files *f)
 		add_int(f, "cpu", "cpu.rt_runtime_us", "cpu_rt_runtime", l->cpu_rt_runtime_us);
 	add_text(f, "cpuset", "cpuset.cpus", "cpuset", l->cpuset_cpus);
 	add_text(f, "cpuset", "cpuset.mems", "cpuset_mems", l->cpuset_mems);
-	if (l->blkio_weight > 0)
-		add_int(f, "blkio", "blkio.bfq.weight", "blkio_config: weight", l->blkio_weight);
+	add_weight(f, "blkio", "blkio.bfq.weight", "blkio.weight", l->blkio_weight, l->blkio_weight);
 	add_ios(f, "blkio", "blkio.bfq.weight_device", "blkio_config: weight_device", &l->weight_device, "");
 	add_ios(f, "blkio", "blkio.throttle.read_bps_device", "blkio_config: device_read_bps", &l->read_bps, "");
 	add_ios(f, "blkio", "blkio.throttle.write_bps_device", "blkio_config: device_write_bps", &l->write_bps, "");
@@ -169,10 +188,6 @@ static int files_v2(const struct cgroup_limits *l, struct cgroup_files *f, struc
 {
 	int64_t quota, period;
 
-	if (l->oom_kill_disable)
-		return err_set(e, EOPNOTSUPP, "oom_kill_disable: cgroups v2 cannot do that");
-	if (l->swappiness >= 0)
-		return err_set(e, EOPNOTSUPP, "mem_swappiness: cgroups v2 have it for the whole host only");
 	if (l->cpu_rt_runtime_us > 0 || l->cpu_rt_period_us > 0)
 		return err_set(e, EOPNOTSUPP, "cpu_rt_runtime, cpu_rt_period: cgroups v2 cannot do that");
 	if (l->memory > 0)
@@ -201,8 +216,7 @@ static int files_v2(const struct cgroup_limits *l, struct cgroup_files *f, struc
 	}
 	add_text(f, "cpuset", "cpuset.cpus", "cpuset", l->cpuset_cpus);
 	add_text(f, "cpuset", "cpuset.mems", "cpuset_mems", l->cpuset_mems);
-	if (l->blkio_weight > 0)
-		add_int(f, "io", "io.bfq.weight", "blkio_config: weight", l->blkio_weight);
+	add_weight(f, "io", "io.bfq.weight", "io.weight", l->blkio_weight, io_weight(l->blkio_weight));
 	add_ios(f, "io", "io.bfq.weight", "blkio_config: weight_device", &l->weight_device, "");
 	add_ios(f, "io", "io.max", "blkio_config: device_read_bps", &l->read_bps, "rbps=");
 	add_ios(f, "io", "io.max", "blkio_config: device_write_bps", &l->write_bps, "wbps=");
@@ -217,4 +231,16 @@ int cgroup_limits_files(bool v2, const struct cgroup_limits *l, struct cgroup_fi
 		return files_v2(l, ret, e);
 	files_v1(l, ret);
 	return 0;
+}
+
+size_t cgroup_limits_ignored(bool v2, const struct cgroup_limits *l, const char *ret[CGROUP_IGNORED])
+{
+	size_t n = 0;
+
+	if (v2 && l->swappiness >= 0)
+		ret[n++] = "mem_swappiness";
+	if (v2 && l->oom_kill_disable)
+		ret[n++] = "oom_kill_disable";
+	ret[n] = NULL;
+	return n;
 }

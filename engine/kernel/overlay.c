@@ -7,6 +7,8 @@
 #include "engine/kernel/probe.h"
 #include <errno.h>
 
+enum { LOWERDIR_PLUS = 6007 }; /* Linux 6.7 */
+
 /* One "lowerdir+" layer or a directory option, by fd or by name. *BY_FD is lowered once the kernel refuses fds. */
 static int set_dir(int fs, const char *key, int fd, bool *by_fd)
 {
@@ -79,7 +81,8 @@ static int mount_string(const struct overlay *o, struct err *e)
 
 int overlay_mount(const struct overlay *o, struct err *e)
 {
-	if (kernel_probe()->new_mount) {
+	/* asking for "lowerdir+" in vain leaves a line in the kernel's log each time */
+	if (kernel_probe()->new_mount && kernel_version() >= LOWERDIR_PLUS) {
 		int r = mount_new(o);
 
 		if (r >= 0)

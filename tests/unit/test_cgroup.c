@@ -69,14 +69,14 @@ static void test_v2(void **state)
 	check(true, LIMITS(l_.nano_cpus = 1500000000), "cpu.max=150000 100000;");
 	check(true, LIMITS(l_.cpu_period_us = 50000), "cpu.max=max 50000;");
 	check(true, LIMITS(l_.cpu_shares = 1024, l_.pids = 50, l_.reservation = 5), "memory.low=5;pids.max=50;cpu.weight=100;");
+	check(true, LIMITS(l_.swappiness = 0, l_.oom_kill_disable = true), "");
+	check(true, LIMITS(l_.blkio_weight = 1000), "io.bfq.weight=1000?;");
 	check(true, LIMITS(l_.write_iops = ((struct cgroup_ios){ io, 1 })), "io.max=8:0 wiops=1048576;");
 }
 
 static void test_v2_cannot(void **state)
 {
 	const struct cgroup_limits rows[] = {
-		LIMITS(l_.oom_kill_disable = true),
-		LIMITS(l_.swappiness = 0),
 		LIMITS(l_.cpu_rt_runtime_us = 5),
 	};
 
@@ -87,6 +87,17 @@ static void test_v2_cannot(void **state)
 		assert_null(text_of(true, &rows[i], &e));
 		assert_true(err_is(&e, EOPNOTSUPP));
 	}
+}
+
+static void test_ignored(void **state)
+{
+	struct cgroup_limits l = LIMITS(l_.oom_kill_disable = true, l_.swappiness = 0);
+	const char *names[CGROUP_IGNORED];
+
+	(void)state;
+	assert_int_equal(cgroup_limits_ignored(false, &l, names), 0);
+	assert_int_equal(cgroup_limits_ignored(true, &l, names), 2);
+	assert_string_equal(names[1], "oom_kill_disable");
 }
 
 /* minimum, default and maximum of both scales meet */
@@ -203,7 +214,7 @@ static void test_rule_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_v1),     cmocka_unit_test(test_v2),      cmocka_unit_test(test_v2_cannot),
+		cmocka_unit_test(test_v1),     cmocka_unit_test(test_v2),      cmocka_unit_test(test_v2_cannot), cmocka_unit_test(test_ignored),
 		cmocka_unit_test(test_weight), cmocka_unit_test(test_devices), cmocka_unit_test(test_rule_text),
 	};
 
