@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct device_rules;
 struct err;
@@ -102,6 +103,9 @@ int cgroup_remove(const char *path, struct err *e);
 void cgroup_prune(const char *path);
 int cgroup_freeze(const char *path, bool frozen, struct err *e);
 int cgroup_oom_kills(const char *path, uint64_t *ret, struct err *e);
+
+/* The processes in it, as our pid namespace numbers them. -ENOENT: gone. Caller frees *ret. */
+int cgroup_pids(const char *path, pid_t **ret, size_t *ret_n, struct err *e);
 
 struct cgroup_stats {
 	uint64_t cpu_ns;

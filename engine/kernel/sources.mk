@@ -3,7 +3,7 @@
 noinst_LIBRARIES += libkernel.a
 libkernel_a_SOURCES = \
 	engine/kernel/caps.c engine/kernel/caps.h engine/kernel/cgroup.c engine/kernel/cgroup.h \
-	engine/kernel/cgroup_devices.c engine/kernel/cgroup_limits.c engine/kernel/cgroup_priv.h \
+	engine/kernel/cgroup_devices.c engine/kernel/cgroup_limits.c engine/kernel/cgroup_pids.c engine/kernel/cgroup_priv.h \
 	engine/kernel/cgroup_v1.c engine/kernel/cgroup_v2.c engine/kernel/device.c engine/kernel/device.h \
 	engine/kernel/lsm.c engine/kernel/lsm.h engine/kernel/mount.c engine/kernel/mount.h engine/kernel/ns.c \
 	engine/kernel/ns.h engine/kernel/overlay.c engine/kernel/overlay.h engine/kernel/probe.c engine/kernel/probe.h \

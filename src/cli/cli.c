@@ -36,7 +36,7 @@ static const struct opt global_rows[] = {
 	OPT_CHOICE(0, "ansi", struct global_opts, ansi, "WHEN", "Colours and cursor movement: auto, never, always", ansi_names),
 	OPT_CHOICE(0, "progress", struct global_opts, progress, "STYLE", "Progress as auto, tty, plain, json, quiet", progress_names),
 	OPT(0, "parallel", OPT_INT, struct global_opts, parallel, "N", "Operations at the same time, -1 for no limit"),
-	OPT(0, "compatibility", OPT_BOOL, struct global_opts, compatibility, NULL, "Names with _ as docker-compose v1 made them"),
+	OPT_REFUSE(0, "compatibility", NULL, "names with _ as docker-compose v1 made them are not made here"),
 	OPT(0, "dry-run", OPT_BOOL, struct global_opts, dry_run, NULL, "Print what would be done, change nothing"),
 	OPT(0, "all-resources", OPT_BOOL, struct global_opts, all_resources, NULL, "Keep networks, volumes and configs that no service uses"),
 	OPT(0, "root", OPT_STR, struct global_opts, root, "DIR", "Where images, volumes and state are kept (GANTRY_ROOT, /var/lib/gantry)"),

@@ -48,7 +48,7 @@ struct global_opts {
 	struct strv files, env_files, profiles;
 	const char *project_name, *project_dir, *workdir, *ansi, *progress, *root, *run;
 	int64_t parallel;
-	bool dry_run, debug, compatibility, version, no_ansi, all_resources;
+	bool dry_run, debug, version, no_ansi, all_resources;
 };
 
 /* One run of the program. Options live here and on the command's stack: no globals. */

@@ -23,6 +23,7 @@ const struct cmd *const commands[] = {
 	&cmd_scale,
 	&cmd_start,
 	&cmd_stop,
+	&cmd_top,
 	&cmd_unpause,
 	&cmd_up,
 	&cmd_version,

@@ -26,6 +26,7 @@ extern const struct cmd cmd_rm;
 extern const struct cmd cmd_scale;
 extern const struct cmd cmd_start;
 extern const struct cmd cmd_stop;
+extern const struct cmd cmd_top;
 extern const struct cmd cmd_unpause;
 extern const struct cmd cmd_up;
 extern const struct cmd cmd_version;

@@ -37,6 +37,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_port.c \
 	src/cli/cmd_ps.c \
 	src/cli/cmd_stop.c \
+	src/cli/cmd_top.c \
 	src/cli/cmd_up.c \
 	src/cli/cmd_version.c \
 	src/cli/cmd_wait.c

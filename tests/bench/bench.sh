@@ -5,7 +5,7 @@
 #   -p          docker compose too, through COMPOSE_PEER (for instance "docker compose"); its image must be there as busybox
 #   SIZE        services per project (default 1 10 50)
 #
-# Needs root, a build in build/ (not a developer build), busybox-static, libnl's headers for floor.c. Uses its own root and run folder.
+# Needs root, a build in build/ (or BUILD; not a developer build), busybox-static, libnl's headers for floor.c. Uses its own root and run folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=7 peer=
@@ -18,7 +18,7 @@ while getopts n:p o; do
 done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || set -- 1 10 50
-build=$PWD/build
+build=${BUILD:-$PWD/build}
 export PATH=$build:$PATH
 T=$(mktemp -d /tmp/gantry-bench.XXXXXX)
 export GANTRY_ROOT=$T/root GANTRY_RUN=$T/run COMPOSE_PROJECT_NAME=bench
