@@ -467,9 +467,9 @@ int archive_scan(const struct archive *a, struct cJSON **ret_plan, struct err *e
 	r = scan_all(&s, &spooled, e);
 	map_done(&s.members);
 	if (r < 0)
-		return err_wrap(e, "%s", a->what);
+		return r;
 	if (json_count(s.images) == 0)
-		return err_set(e, ENOENT, "%s: there is no image in it", a->what);
+		return err_set(e, ENOENT, "there is no image in it");
 	json_add_bool(plan, "spooled", spooled);
 	*ret_plan = TAKE(plan);
 	return 0;
@@ -485,13 +485,14 @@ static int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, stru
 	struct digest_bytes checked;
 	char got[DIGEST_STR];
 
-	digest_bytes_init(&checked, raw, sum, size > 0 ? (uint64_t)size : 0);
+	digest_bytes_init(&checked, raw, sum, 0);
+	checked.announced = size;
 	TRY(inflate_open(&checked.b, &z, e));
 	TRY(bytes_copy(inflate_bytes(z), fd, NULL, e));
 	TRY(bytes_drain(&checked.b, e));
 	if (!blob)
 		return 0;
-	if (size >= 0 && checked.total != (uint64_t)size)
+	if (size >= 0 && checked.total < (uint64_t)size)
 		return err_set(e, EBADMSG, "%llu bytes, but %lld are announced", (unsigned long long)checked.total, (long long)size);
 	digest_end(sum, got);
 	return digest_compare(got, blob, e);
@@ -539,5 +540,5 @@ int archive_layer(const struct archive *a, bool spooled, const struct cJSON *lay
 {
 	int r = a->is_dir ? layer_from_dir(a, layer, fd, e) : layer_from_tar(a, spooled ? a->spool : a->fd, layer, fd, e);
 
-	return r < 0 ? err_wrap(e, "%s: '%s'", a->what, str0(json_str(layer, "name"))) : r;
+	return r < 0 ? err_wrap(e, "'%s'", str0(json_str(layer, "name"))) : r;
 }

@@ -46,6 +46,14 @@ void file_bytes_done(struct file_bytes *f)
 	f->buf = NULL;
 }
 
+int bytes_too_many(uint64_t max, struct err *e)
+{
+	int r = err_set(e, EFBIG, "it unpacks to more than %llu MiB", (unsigned long long)(max >> 20));
+
+	err_hint(e, "if that is right, raise the limit with --max-size or GANTRY_MAX_LAYER");
+	return r;
+}
+
 static ssize_t digest_next(struct bytes *b, const unsigned char **ret, struct err *e)
 {
 	struct digest_bytes *d = CONTAINER_OF(b, struct digest_bytes, b);
@@ -55,7 +63,9 @@ static ssize_t digest_next(struct bytes *b, const unsigned char **ret, struct er
 		return n;
 	d->total += (uint64_t)n;
 	if (d->max && d->total > d->max)
-		return err_set(e, EFBIG, "larger than %llu bytes", (unsigned long long)d->max);
+		return bytes_too_many(d->max, e);
+	if (d->announced >= 0 && d->total > (uint64_t)d->announced)
+		return err_set(e, EBADMSG, "more bytes than the %lld that are announced", (long long)d->announced);
 	if (d->digest)
 		digest_add(d->digest, *ret, (size_t)n);
 	return n;
@@ -63,7 +73,7 @@ static ssize_t digest_next(struct bytes *b, const unsigned char **ret, struct er
 
 void digest_bytes_init(struct digest_bytes *d, struct bytes *in, struct digest *digest, uint64_t max)
 {
-	*d = (struct digest_bytes){ .b.next = digest_next, .in = in, .digest = digest, .max = max };
+	*d = (struct digest_bytes){ .b.next = digest_next, .in = in, .digest = digest, .max = max, .announced = -1 };
 }
 
 int bytes_copy(struct bytes *in, int fd, uint64_t *total, struct err *e)

@@ -31,13 +31,18 @@ void file_bytes_init(struct file_bytes *f, int fd, int64_t offset, const char *w
 void file_bytes_done(struct file_bytes *f);
 
 struct digest;
-/* Digests what passes through; TOTAL counts it. More than MAX bytes are an error (0: no limit). DIGEST may be NULL. */
+/* Digests what passes through; TOTAL counts it. More than MAX bytes (0: no limit), or than are ANNOUNCED (< 0: nothing is), are an error. DIGEST may
+ * be NULL. */
 struct digest_bytes {
 	struct bytes b, *in;
 	struct digest *digest;
 	uint64_t total, max;
+	int64_t announced;
 };
 void digest_bytes_init(struct digest_bytes *d, struct bytes *in, struct digest *digest, uint64_t max);
+
+/* "more than N MiB", and how to raise the limit. */
+int bytes_too_many(uint64_t max, struct err *e);
 
 /* gzip (all members) and zstd (all frames) are unpacked, plain bytes are passed; bzip2 and xz are refused by name. */
 struct inflate;

@@ -145,13 +145,11 @@ static int feed_here(struct boss *b, const struct job *j, int out, int sock, str
 {
 	const int keep[] = { b->input, b->spool, out, sock };
 	const struct jail jail = { b->tmp, "empty", true, b->archive.is_dir ? JAIL_READ : JAIL_NOTHING, keep, ARRAY_LEN(keep) };
-	int r;
 
 	TRY(jail_enter(&jail, e));
 	if (!b->import)
 		return archive_layer(&b->archive, b->spooled, j->plan, out, e);
-	r = b->archive.is_dir ? pack_tree(b->input, out, e) : feed_tar(b, out, e);
-	return r < 0 ? err_wrap(e, "%s", b->what) : r;
+	return b->archive.is_dir ? pack_tree(b->input, out, e) : feed_tar(b, out, e);
 }
 
 /* ---- the boss's side ----------------------------------------------------------------------------------------------------------------------------- */

@@ -280,12 +280,8 @@ static int set_meta(struct unpacker *x, struct tar *t, const struct tar_entry *e
 static int count_bytes(struct unpacker *x, size_t n, struct err *e)
 {
 	x->done->size += n;
-	if (x->u->max_bytes && x->done->size > x->u->max_bytes) {
-		int r = err_set(e, EFBIG, "the layer has more than %llu MiB", (unsigned long long)(x->u->max_bytes >> 20));
-
-		err_hint(e, "if that is right, raise the limit with --max-size or GANTRY_MAX_LAYER");
-		return r;
-	}
+	if (x->u->max_bytes && x->done->size > x->u->max_bytes)
+		return bytes_too_many(x->u->max_bytes, e);
 	return 0;
 }
 

@@ -157,6 +157,16 @@ static int load_start(struct load *l, const char *op, const struct image_source 
 	return send_request(l, op, src, S_ISDIR(st.st_mode), e);
 }
 
+/* What gantry-image says, with the name of what it was reading. */
+static int hear(struct load *l, struct cJSON **ret, struct err *e)
+{
+	int r = wire_recv(l->sock, ret, e);
+
+	if (r == -ENOSPC)
+		err_hint(e, "make room where '%s' is ('gantry image prune' removes unused images), or choose another folder with --root", l->dirs->root);
+	return r < 0 ? err_wrap(e, "%s", l->src->what) : r;
+}
+
 static void load_done(struct load *l)
 {
 	AUTO_ERR(ignored);
@@ -281,7 +291,7 @@ static int receive_layers(struct load *l, const struct cJSON *plan, struct err *
 	for (;;) {
 		AUTO(json_free) struct cJSON *message = NULL;
 
-		TRY(wire_recv(l->sock, &message, e));
+		TRY(hear(l, &message, e));
 		if (json_bool(message, "done", false))
 			return 0;
 		TRY(layer_arrived(l, plan, message, e));
@@ -461,7 +471,7 @@ int image_load(struct db *db, const struct image_source *src, struct strv *repor
 	auto_close int lock = -1;
 
 	TRY(load_start(&l, "load", src, e));
-	TRY(wire_recv(l.sock, &plan, e));
+	TRY(hear(&l, &plan, e));
 	TRY(send_wants(&l, plan, e));
 	TRY(receive_layers(&l, plan, e));
 	TRY(commit_lock(&l, &lock, e));
@@ -509,8 +519,8 @@ static int import_receive(struct load *l, char diff[DIGEST_TEXT], struct err *e)
 	struct new_layer *n;
 	const char *dir, *said;
 
-	TRY(wire_recv(l->sock, &message, e));
-	TRY(wire_recv(l->sock, &done, e));
+	TRY(hear(l, &message, e));
+	TRY(hear(l, &done, e));
 	dir = json_str(message, "dir");
 	said = json_str(message, "diff");
 	if (!dir || strchr(dir, '/') || *dir == '.' || !said || !digest_is_valid(said) || strlen(said) >= DIGEST_TEXT)

@@ -391,7 +391,7 @@ static void too_large(void **state)
 	tar_header(&tar, &(struct tar_head){ .name = "big", .type = '0', .mode = 0644, .size = 2 << 20 });
 	tar_data_add(&tar, big, 2 << 20);
 	tar_end(&tar);
-	refused(&tar, "more than 1 MiB");
+	refused(&tar, "unpacks to more than 1 MiB");
 
 	str_reset(&tar);
 	for (int i = 0; i <= 1000; i++) {
