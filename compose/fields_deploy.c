@@ -93,7 +93,7 @@ static const struct field limits_fields[] = {
 static const struct field reservations_fields[] = {
 	FIELD_S("cpus",              ft_float, struct resource_limits, cpus,              NULL,                 F_HASH, NONE, NO_CLUSTER),
 	FIELD("memory",              ft_bytes, struct resource_limits, memory,            NULL,                 F_HASH | F_STRING_ONLY),
-	FIELD("devices",             ft_list,  struct resource_limits, devices,           &device_request_item, F_HASH),
+	FIELD_S("devices",           ft_list,  struct resource_limits, devices,           &device_request_item, F_HASH, REFUSED, "GPUs and the like are not handed to containers yet"),
 	FIELD_S("generic_resources", ft_list,  struct resource_limits, generic_resources, &generic_item,        F_HASH, NONE, NO_CLUSTER),
 	FIELD_EXT(struct resource_limits),
 	FIELD_END,
