@@ -17,3 +17,8 @@ tests_unit_test_restart_LDADD = libmonitor.a libbase.a $(CMOCKA_LIBS)
 tests_unit_test_health_SOURCES = tests/unit/test_health.c
 tests_unit_test_health_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_health_LDADD = libmonitor.a libcontainer.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+
+# containers and a monitor without compose files, images and networks, for tests/integration/monitor.bats
+check_PROGRAMS += tests/helper/monitor-ctl
+tests_helper_monitor_ctl_SOURCES = tests/helper/monitor-ctl.c
+tests_helper_monitor_ctl_LDADD = libmonitor.a libcontainer.a libstate.a libbase.a $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS)
