@@ -4,7 +4,7 @@ libcontainer_a_SOURCES =
 libcontainer_a_SOURCES += engine/container/cgroup_of.c engine/container/cgroup_of.h
 libcontainer_a_SOURCES += engine/container/child.c engine/container/child.h
 libcontainer_a_SOURCES += engine/container/container.h engine/container/cleanup.c engine/container/create.c engine/container/load.c
-libcontainer_a_SOURCES += engine/container/remove.c
+libcontainer_a_SOURCES += engine/container/inspect.c engine/container/remove.c
 libcontainer_a_SOURCES += engine/container/devices.c engine/container/devices.h
 libcontainer_a_SOURCES += engine/container/exec.c engine/container/exec.h
 libcontainer_a_SOURCES += engine/container/init_program.c engine/container/init_program.h
@@ -17,6 +17,10 @@ libcontainer_a_SOURCES += engine/container/spec.c engine/container/spec.h engine
 libcontainer_a_SOURCES += engine/container/start.c engine/container/start.h
 libcontainer_a_SOURCES += engine/container/user.c engine/container/user.h
 libcontainer_a_SOURCES += engine/container/user_file.c engine/container/user_file.h
+
+# runs a command as on an older kernel
+check_PROGRAMS += tests/helper/no-syscall
+tests_helper_no_syscall_SOURCES = tests/helper/no-syscall.c
 
 # starts one container without a monitor, for tests
 check_PROGRAMS += tests/helper/ctr-run
