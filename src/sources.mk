@@ -33,3 +33,7 @@ openrc_DATA = src/init/gantry.openrc
 pkglibexec_PROGRAMS += gantry-monitor
 gantry_monitor_SOURCES = src/gantry-monitor.c
 gantry_monitor_LDADD = libmonitor.a libcontainer.a libvolume.a libnet.a libimage.a libkernel.a libstate.a libbase.a $(MONITOR_LIBS)
+# DNS of a project: libc alone.
+pkglibexec_PROGRAMS += gantry-dns
+gantry_dns_SOURCES = src/gantry-dns.c
+gantry_dns_LDADD = libdns.a libnet.a libbase.a
