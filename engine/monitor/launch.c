@@ -43,9 +43,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#pragma weak dns_host_add
-#pragma weak dns_host_remove
-
 /* ---- decide: all that K needs, from rows, before the fork ---- */
 enum join { JOIN_IPC, JOIN_PID, JOIN_UTS, JOIN_NET, JOINS };
 static const char *const join_files[JOINS] = { "ipc", "pid", "uts", "net" };

@@ -40,12 +40,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* XXX: gantry-dns is not there yet; without it containers start, but find no names. */
-#pragma weak dns_host_new
-#pragma weak dns_host_free
-#pragma weak dns_host_add
-#pragma weak dns_host_remove
-
 static const int64_t idle_after = 2000000000;
 enum { REPORT_MAX = 256 << 10 };
 
@@ -75,8 +69,6 @@ static struct db *db_for_names(void *arg)
 }
 int monitor_dns(struct monitor *m, struct err *e)
 {
-	if (!dns_host_new)
-		return err_set(e, ENOSYS, "no name service: this gantry was built without gantry-dns");
 	return m->dns ? 0 : dns_host_new(m->loop, &m->dirs, m->project, db_for_names, m, &m->dns, e);
 }
 char *monitor_buf(struct monitor *m)
