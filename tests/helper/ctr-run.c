@@ -20,6 +20,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -206,7 +207,10 @@ static int run(const struct options *o, struct err *e)
 	if (o->execs.n)
 		status = code;
 	if (!o->keep) {
+		auto_free char *parent = path_parent(cgroup);
+
 		TRY(cgroup_remove(cgroup, e));
+		cgroup_prune(parent);
 		TRY(file_remove_tree_path(path, e));
 	}
 	return status;
