@@ -83,6 +83,7 @@ steps() { # COMMAND…: names of the fail points that it hits
 	for point in $up; do
 		n=$((n + 1))
 		GANTRY_FP="$point=kill9" timeout 20 gantry up -d >"$T/out" 2>&1 || true
+		SOON=2 soon eval '! pgrep -f "^gantry-monitor fp "' || true # it still has the fail point, and is about to end
 		timeout 20 gantry up -d >"$T/out" 2>&1 || { echo "up after kill at $point:"; cat "$T/out"; return 1; }
 		timeout 20 gantry down -v -t 0 >"$T/out" 2>&1 || { echo "down after kill at $point:"; cat "$T/out"; return 1; }
 		soon eval 'leaks >"$T/l1"; diff "$T/l0" "$T/l1"' || { echo "left behind after kill at $point"; diff "$T/l0" "$T/l1"; return 1; }
