@@ -285,20 +285,33 @@ static int names_in(const char *path, struct strv *ret, struct err *e)
 	return 0;
 }
 
+/* A layer that is the parent of one in use stays, also when no image mounts it (it is below an opaque root). */
+static int delete_unused(struct db *db, struct strv *gone, struct err *e)
+{
+	AUTO_STRV(unused);
+
+	TRY(layer_unused(db, &unused, e));
+	for (size_t i = 0; i < unused.n; i++) {
+		AUTO_ERR(why);
+		int r = layer_delete(db, unused.v[i], &why);
+
+		if (r == -EBUSY)
+			continue;
+		if (r < 0)
+			return err_move(e, &why);
+		strv_add(gone, unused.v[i]);
+	}
+	return 0;
+}
+
 static int delete_rows(struct db *db, struct strv *gone, struct err *e)
 {
 	TRY(db_begin(db, e));
-	if (layer_unused(db, gone, e) < 0)
-		goto fail;
-	for (size_t i = 0; i < gone->n; i++)
-		if (layer_delete(db, gone->v[i], e) < 0)
-			goto fail;
-	if (db_commit(db, e) < 0)
-		goto fail;
+	if (delete_unused(db, gone, e) < 0 || db_commit(db, e) < 0) {
+		db_rollback(db);
+		return -e->code;
+	}
 	return gone->n ? db_sync(db, e) : 0;
-fail:
-	db_rollback(db);
-	return -e->code;
 }
 
 /* Folders without a row: what a crash left between rename and row, or between row and removal. */

@@ -115,10 +115,11 @@ static void raw_file(struct str *b, const char *name, const struct str *data)
 	tar_data_add(b, data->s, data->len);
 }
 
-enum how { PLAIN, GZIP, ZSTD, WRONG_DIFF, CUT, LINKED, NO_LAYER, NO_CONFIG };
+enum how { PLAIN, GZIP, ZSTD, WRONG_DIFF, CUT, LINKED, NO_LAYER, NO_CONFIG, OPAQUE };
 
 static const char layer_one[] = "d bin\nf bin/sh=shell\nd etc\nf etc/a=1\nf etc/b=2";
 static const char layer_two[] = "f etc/.wh.a=\nf etc/c=3";
+static const char layer_opaque[] = "f .wh..wh..opq=\nf etc/c=3";
 
 /* manifest.json comes last. */
 static void docker_archive(struct str *out, const char *tag, const char *env, enum how how)
@@ -132,7 +133,7 @@ static void docker_archive(struct str *out, const char *tag, const char *env, en
 
 	tar_text(&one, layer_one);
 	tar_end(&one);
-	tar_text(&two, layer_two);
+	tar_text(&two, how == OPAQUE ? layer_opaque : layer_two);
 	tar_end(&two);
 	sum_of(&one, diffs[0]);
 	sum_of(&two, diffs[1]);
@@ -371,6 +372,32 @@ static void shared_layers_and_names(void **state)
 	assert_string_equal(report.v[0], "Untagged: web:1");
 	assert_int_equal(count(&s, "images/layers"), 0);
 	assert_int_equal(count(&s, "trash"), 0);
+	store_close(&s);
+}
+
+/* A layer whose root is opaque: what is below is kept (the image can be saved again), but does not belong to the container's root. */
+static void opaque_roots(void **state)
+{
+	struct store s;
+	AUTO_STR(archive, TARMAKER_MAX);
+	AUTO_STRV(report);
+	AUTO_DONE(image_row_done) struct image_row row = { 0 };
+	AUTO_ERR(e);
+
+	if (geteuid() != 0)
+		skip();
+	store_open(&s);
+	docker_archive(&archive, "web:1", "A=1", OPAQUE);
+	load_good(&s, &archive, false, "Loaded image: web:1");
+	assert_int_equal(image_need(s.db, "web:1", &row, &e), 0);
+	assert_int_equal(row.layers.n, 1);
+	assert_true(layer_is_opaque(&s.dirs, row.layers.v[0]));
+	if (image_collect(s.db, &report, &e) < 0)
+		fail_msg("%s", err_text(&e));
+	assert_int_equal(report.n, 0);
+	assert_int_equal(count(&s, "images/layers"), 2);
+	assert_int_equal(image_remove(s.db, "web:1", false, &report, &e), 0);
+	assert_int_equal(count(&s, "images/layers"), 0);
 	store_close(&s);
 }
 
@@ -748,7 +775,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(resolving), cmocka_unit_test(removing), cmocka_unit_test(docker_archives), cmocka_unit_test(shared_layers_and_names),
-		cmocka_unit_test(oci_archives), cmocka_unit_test(bad_archives), cmocka_unit_test(in_parallel), cmocka_unit_test(leftovers),
+		cmocka_unit_test(oci_archives), cmocka_unit_test(opaque_roots), cmocka_unit_test(bad_archives), cmocka_unit_test(in_parallel), cmocka_unit_test(leftovers),
 		cmocka_unit_test(imports), cmocka_unit_test(drivers),
 	};
 
