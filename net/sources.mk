@@ -10,3 +10,10 @@ libnet_a_SOURCES = \
 	net/resolver.c net/resolver.h net/sandbox.c net/sandbox.h net/sysctl.c net/sysctl.h
 # What gantry-dns is made of, beside dns_msg
 libdns_a_SOURCES = net/dns_forward.c net/dns_main.c net/dns_main.h net/dns_server.c net/dns_server.h
+
+# net without the engine, for shell tests
+check_PROGRAMS += tests/helper/nettest tests/helper/nettool
+tests_helper_nettest_SOURCES = tests/helper/nettest.c
+tests_helper_nettest_LDADD = libnet.a libstate.a libbase.a $(NL_LIBS) $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS)
+tests_helper_nettool_SOURCES = tests/helper/nettool.c
+tests_helper_nettool_LDADD = -lresolv

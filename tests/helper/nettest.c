@@ -94,9 +94,9 @@ static int cmd_rm(int argc, char **argv, struct err *e)
 /* A container row, so that names answer: dns_addresses() looks at containers that run. */
 static int container(const char *sandbox, const char *service, struct err *e)
 {
-	struct project_row proj = { .name = "proj", .working_dir = "/" };
-	struct ctr_row c = { .id = (char *)sandbox, .name = xasprintf("proj-%s-1", service), .project = "proj", .service = (char *)service,
-				   .number = 1, .sandbox = (char *)sandbox, .hash = "", .config = "{}", .image_ref = "", .image_id = "" };
+	struct project_row proj = { .name = (char *)"proj", .working_dir = (char *)"/" };
+	struct ctr_row c = { .id = (char *)sandbox, .name = xasprintf("proj-%s-1", service), .project = (char *)"proj", .service = (char *)service,
+				   .number = 1, .sandbox = (char *)sandbox, .hash = (char *)"", .config = (char *)"{}", .image_ref = (char *)"", .image_id = (char *)"" };
 	int r = project_put(db, &proj, e);
 
 	if (r >= 0)
