@@ -3,8 +3,6 @@
  * gantry-image SOCKET TMP INPUT: unpacks images, started by gantry with three descriptors. What it does is in engine/image/job.h.
  */
 #include <errno.h>
-#include <signal.h>
-#include <sys/prctl.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -17,8 +15,6 @@ int main(int argc, char **argv)
 	int64_t fds[3];
 
 	log_setup("gantry-image", 2, false);
-	/* It works for the gantry that started it and ends with it. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (argc != 4) {
 		err_set(&e, EINVAL, "this program is started by gantry");
 		log_err(&e);

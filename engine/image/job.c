@@ -19,7 +19,9 @@
 #include "base/err.h"
 #include "base/fail.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "engine/image/archive.h"
@@ -294,10 +296,15 @@ static int job_finish(struct boss *b, struct job *j, struct err *e)
 	return wire_send(b->sock, j->result, e);
 }
 
+static int gantry_ended(struct err *e)
+{
+	return err_set(e, EPIPE, "gantry ended");
+}
+
 /* Waits for messages of the running jobs and hears them. */
 static int jobs_turn(struct boss *b, struct err *e)
 {
-	struct pollfd p[2 * JOBS_MAX];
+	struct pollfd p[2 * JOBS_MAX + 1];
 	struct child *who[2 * JOBS_MAX];
 	struct job *whose[2 * JOBS_MAX];
 	nfds_t n = 0;
@@ -310,8 +317,11 @@ static int jobs_turn(struct boss *b, struct err *e)
 			who[n] = c;
 			whose[n++] = j;
 		}
-	if (poll(p, n, -1) < 0)
+	p[n] = (struct pollfd){ b->sock, 0, 0 };
+	if (poll(p, n + 1, -1) < 0)
 		return errno == EINTR ? 0 : err_sys(e, "poll");
+	if (p[n].revents)
+		return gantry_ended(e);
 	for (nfds_t i = 0; i < n; i++) {
 		if (!p[i].revents)
 			continue;
@@ -367,8 +377,12 @@ static int scan(struct boss *b, struct cJSON **ret_plan, struct err *e)
 		r = r < 0 ? wire_send_err(pair[1], &failure, &lost) : wire_send(pair[1], plan, &lost);
 		_exit(r < 0);
 	} else {
+		struct pollfd p[2] = { { pair[0], POLLIN, 0 }, { b->sock, 0, 0 } };
+
 		close(TAKE_FD(pair[1]));
-		r = wire_recv(pair[0], ret_plan, e);
+		while (poll(p, 2, -1) < 0 && errno == EINTR)
+			;
+		r = p[1].revents ? gantry_ended(e) : wire_recv(pair[0], ret_plan, e);
 		kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 	}
@@ -470,6 +484,16 @@ static int boss_run(struct boss *b, struct err *e)
 	return wire_send(b->sock, done, e);
 }
 
+/* Nobody is there to do it: what was unpacked, and the folder, goes now instead of with the next load. */
+static void clean_up(struct boss *b)
+{
+	auto_free char *path = path_of_fd(b->tmp);
+	AUTO_ERR(left);
+
+	if (path)
+		(void)file_remove_tree_path(path, &left);
+}
+
 int image_boss(int sock, int tmp, int input, struct err *e)
 {
 	struct boss b = { .sock = sock, .tmp = tmp, .input = input, .spool = -1 };
@@ -487,7 +511,8 @@ int image_boss(int sock, int tmp, int input, struct err *e)
 	if (r < 0) {
 		AUTO_ERR(lost);
 
-		(void)wire_send_err(sock, e, &lost);
+		if (wire_send_err(sock, e, &lost) < 0)
+			clean_up(&b);
 	}
 	return r;
 }

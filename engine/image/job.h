@@ -10,6 +10,9 @@
  * Each child has a socket to the boss: messages (one each) are 'R' and JSON, 'E' and an error, 'O' and a folder that is to become opaque, which needs
  * CAP_SYS_ADMIN. The folders are entries "0", "1", … of the temporary folder that gantry made and locked.
  *
+ * gantry's end is seen on the socket, however it came about: then the boss ends its children and removes what they wrote. It has a session of its own, so
+ * that Ctrl-C ends gantry and nobody else.
+ *
  * Request: {"op": "load" | "import", "is_dir": bool, "what": "FILE", "form": N, "max_bytes": N, "max_entries": N, "jobs": N}.
  * Per layer: {"layer": [image, layer], "dir": "0", "diff": "sha256:…", "size": N, "left_out": N, "opaque_root": bool}.
  */

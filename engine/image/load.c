@@ -101,7 +101,7 @@ static int start_program(struct load *l, int input, struct err *e)
 
 	char *const argv[] = { (char *)"gantry-image", sock, tmp, in, NULL };
 	const int fds[] = { pair[1], l->tmp, input, -1 };
-	const struct proc_spawn spawn = { .path = path, .argv = argv, .fds = fds };
+	const struct proc_spawn spawn = { .path = path, .argv = argv, .fds = fds, .setsid = true };
 	int pidfd = -1;
 
 	r = proc_spawn(&spawn, &l->pid, &pidfd, e);
