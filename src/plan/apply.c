@@ -12,6 +12,7 @@
 #include "engine/monitor/control.h"
 #include "plan/apply_task.h"
 #include "plan/op_image.h"
+#include "plan/sweep.h"
 #include "state/db.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -353,9 +354,9 @@ static int request_again(struct task *t)
 	watch_done(&t->w);
 	close(t->sock);
 	t->sock = -1;
+	err_clear(&t->e);
 	if (++t->tries >= REQUEST_TRIES)
 		return err_set(&t->e, EPIPE, "the project's monitor ended again and again");
-	err_clear(&t->e);
 	return request_send(t);
 }
 
@@ -435,10 +436,19 @@ static void advance(struct apply *a, bool *ended_waits)
 	}
 }
 
+static bool starts_something(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->ops[i].kind == OP_CTR_START || p->ops[i].kind == OP_CTR_RESTART)
+			return true;
+	return false;
+}
+
 int apply_run(struct apply *a, struct err *e)
 {
 	bool ended_waits = false;
 
+	TRY(sweep_begin(a->db, a->plan->project, starts_something(a->plan), e));
 	for (;;) {
 		advance(a, &ended_waits);
 		TRY(tell_news(a, e));
@@ -449,6 +459,7 @@ int apply_run(struct apply *a, struct err *e)
 	}
 	if (!a->o.report)
 		TRY(db_sync(a->db, e));
+	sweep_end(a->db, a->plan->project);
 	return outcome(a, e);
 }
 

@@ -163,7 +163,7 @@ static int image_of(void *arg, const char *image, const char **ret_id, struct er
 	return 0;
 }
 
-/* The old container's volume on the same target, else a new name; the row is made before the container's (make_volumes). */
+/* The old container's volume on the same target, else a new name, for which insert() makes the row. */
 static char *anonymous(void *arg, const char *target)
 {
 	struct making *m = arg;
@@ -287,31 +287,14 @@ static int engine_network(struct making *m, struct err *e)
 	return 0;
 }
 
-static int make_volumes(struct making *m, struct err *e)
+static struct volume_row anonymous_row(const struct making *m, size_t i)
 {
-	for (size_t i = 0; i < m->volumes.n; i++) {
-		const struct volume_row v = {
-			.name = m->volumes.v[i], .project = m->spec->project, .driver = (char *)"local", .anonymous = true,
-			.created_ns = time_now_ns(),
-		};
-
-		FP("plan.anonymous_volume", e);
-		TRY(volume_create(m->t->a->db, &v, e));
-	}
-	return 0;
+	return (struct volume_row){ .name = m->volumes.v[i], .project = m->spec->project, .driver = (char *)"local", .anonymous = true,
+				    .created_ns = time_now_ns() };
 }
 
-static void drop_volumes(struct making *m)
-{
-	for (size_t i = 0; i < m->volumes.n; i++) {
-		AUTO_ERR(why);
-
-		if (volume_remove(m->t->a->db, m->volumes.v[i], &why) < 0)
-			log_debug("volume %s: %s", m->volumes.v[i], err_text(&why));
-	}
-}
-
-/* Sandbox with its leases, container: one transaction. A kept sandbox is the old container's until that is off. */
+/* Sandbox with its leases, anonymous volumes, container: one transaction, so that none is there without the others. A kept sandbox is the
+ * old container's until that is off. */
 static int insert(struct making *m, struct err *e)
 {
 	struct apply *a = m->t->a;
@@ -325,6 +308,11 @@ static int insert(struct making *m, struct err *e)
 	if (m->own_sandbox && !m->kept_sandbox)
 		TRY(lease(m, e));
 	FP("plan.leased", e);
+	for (size_t i = 0; i < m->volumes.n; i++) {
+		struct volume_row v = anonymous_row(m, i);
+
+		TRY(volume_insert(a->db, &v, e));
+	}
 	return container_create(a->db, m->spec, &row, e);
 }
 
@@ -332,6 +320,18 @@ static int insert_in_transaction(struct making *m, struct err *e)
 {
 	TRY(db_begin(m->t->a->db, e));
 	return db_end(m->t->a->db, insert(m, e), e);
+}
+
+/* What the rows promise: folders of the anonymous volumes, content of secrets and configs. */
+static int make_files(struct making *m, struct err *e)
+{
+	FP("plan.inserted", e);
+	for (size_t i = 0; i < m->volumes.n; i++) {
+		struct volume_row v = anonymous_row(m, i);
+
+		TRY(volume_create(m->t->a->db, &v, e));
+	}
+	return lower_write_files(&m->lower, m->spec, e);
 }
 
 /* Where the project comes from, for `ls` and for labels' readers; once a run. */
@@ -378,15 +378,8 @@ static int make(struct making *m, struct err *e)
 	TRY(lower(m, e));
 	TRY(choose_sandbox(m, e));
 	TRY(engine_network(m, e));
-	r = make_volumes(m, e);
-	if (r >= 0)
-		r = insert_in_transaction(m, e);
-	if (r < 0) {
-		drop_volumes(m);
-		return r;
-	}
-	FP("plan.inserted", e);
-	r = lower_write_files(&m->lower, m->spec, e);
+	TRY(insert_in_transaction(m, e));
+	r = make_files(m, e);
 	if (r < 0) {
 		unmake(m);
 		return r;

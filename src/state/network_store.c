@@ -280,6 +280,19 @@ int sandbox_members(struct db *db, const char *id, int64_t *ret_n, struct err *e
 	return r < 0 ? r : 0;
 }
 
+int sandbox_left(struct db *db, const char *project, struct strv *ret_ids, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_BOX_LEFT, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 1, project);
+	while ((r = stmt_step(s, e)) == 1)
+		strv_add(ret_ids, stmt_str(s, 0));
+	return r;
+}
+
 int sandbox_delete(struct db *db, const char *id, struct err *e)
 {
 	struct stmt *s = db_stmt(db, SQL_BOX_DELETE, e);
