@@ -53,7 +53,7 @@ void monitor_report(struct monitor *m, const char *what, const struct err *e)
 }
 struct db *monitor_db(struct monitor *m, struct err *e)
 {
-	if (!m->db && db_open(&m->dirs, 0, &m->db, e) < 0)
+	if (!m->db && db_open(&m->dirs, DB_RESERVE, &m->db, e) < 0)
 		return NULL;
 	watch_arm(&m->idle, idle_after);
 	return m->db;

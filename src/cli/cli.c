@@ -237,7 +237,8 @@ static int open_state(struct app *app, struct err *e)
 		return 0;
 	TRY(need_root(app->cmd, e));
 	TRY(dirs_prepare(&app->dirs, e));
-	return db_open(&app->dirs, flags & CMD_STATE ? 0 : DB_READONLY, &app->db, e);
+	/* on a full disk: what starts nothing may use the reserve, so that stop, down and rm work */
+	return db_open(&app->dirs, !(flags & CMD_STATE) ? DB_READONLY : flags & CMD_STARTS ? 0 : DB_RESERVE, &app->db, e);
 }
 
 static int prepare(struct app *app, const struct strv *args, struct err *e)

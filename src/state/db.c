@@ -33,6 +33,7 @@
 enum {
 	BUSY_MS = 5000,
 	WAL_PAGES = 200,            /* 800 KiB: what the next opener has to read again at most */
+	WAL_ALLOCATED = 1 << 20,
 	RESERVE_SIZE = 1 << 20,
 	RESERVE_NEED = 256 << 10,   /* less than this free: the reserve goes (DB_RESERVE) */
 	RESERVE_PLENTY = 64 << 20,  /* more than this free: the reserve is made */
@@ -82,11 +83,14 @@ static int db_error(struct db *db, const char *what, struct err *e)
 		out = EBUSY;
 	else if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && sys)
 		out = sys;
+	if (out == ENOSPC || out == EDQUOT) {
+		err_set(e, out, "no space left on the disk of '%s'", db->dirs->root);
+		err_hint(e, "free some there: 'gantry down', 'rm' and 'image rm' still work");
+		return -out;
+	}
 	err_set(e, out, "database '%s': %s%s", db->path, what, sqlite3_errmsg(db->sq));
 	if (out == EUCLEAN)
 		err_hint(e, "stop what uses it and move the file away: it is rebuilt from what is in '%s'", db->dirs->root);
-	if (out == ENOSPC)
-		err_hint(e, "free space on the disk of '%s': 'down', 'rm' and 'prune' still work", db->dirs->root);
 	return -out;
 }
 
@@ -146,11 +150,23 @@ static bool fs_free(const struct db *db, uint64_t *ret)
 	return true;
 }
 
+/* The WAL's blocks are there before it needs them: up to its usual size a commit never asks the disk for more. */
+static void wal_allocate(struct db *db)
+{
+	auto_free char *wal = xasprintf("%s-wal", db->path);
+	auto_close int fd = open(wal, O_WRONLY | O_CLOEXEC | O_NOFOLLOW); /* nobody's locks are on this file */
+
+	if (fd >= 0)
+		(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, WAL_ALLOCATED);
+}
+
 /* The reserve: made while there is plenty, given back when there is nothing left and the command is one that frees space. */
 static void reserve_keep(struct db *db)
 {
 	auto_free char *path = dirs_root(db->dirs, "reserve");
 	uint64_t space;
+
+	wal_allocate(db);
 
 	if (!fs_free(db, &space))
 		return;
@@ -293,6 +309,8 @@ static int open_existing(struct db *db, int64_t *ret_version, struct err *e)
 
 	if (r >= 0)
 		r = sql_one(db, "PRAGMA user_version", ret_version, &why);
+	if (r >= 0 && sqlite3_db_readonly(db->sq, "main") == 1) /* SQLite opens what it cannot write without a word */
+		r = err_set(&why, EROFS, "database '%s' cannot be written: read-only file system", db->path);
 	if (r >= 0)
 		return 0;
 	connection_close(db);

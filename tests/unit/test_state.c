@@ -726,34 +726,45 @@ static void commit_wakes(void **state)
 	err_clear(&f->e);
 }
 
+struct waiter {
+	int by, tell;
+};
+
 static void on_waiting(int pid, void *arg)
 {
-	*(int *)arg = pid;
+	struct waiter *w = arg;
+
+	w->by = pid;
+	(void)!write(w->tell, "w", 1);
 }
 
 static void project_lock_waits(void **state)
 {
 	struct fixture *f = *state;
-	int held = -1, got = -1, holder = 0, status;
+	int held = -1, got = -1, status, told[2];
 	pid_t pid;
+	char c;
 
+	assert_int_equal(pipe(told), 0);
 	OK(lock_project(&f->d, "p", NULL, NULL, &held, &f->e));
 	pid = fork();
 	if (pid == 0) {
-		int mine = -1, by = 0;
+		struct waiter w = { .tell = told[1] };
 		struct err e = ERR_INIT;
+		int mine = -1;
 
 		close(held);
-		_exit(lock_project(&f->d, "p", on_waiting, &by, &mine, &e) < 0 || by != getppid());
+		_exit(lock_project(&f->d, "p", on_waiting, &w, &mine, &e) < 0 || w.by != getppid());
 	}
-	(void)holder;
-	usleep(20000);
+	assert_int_equal(read(told[0], &c, 1), 1);
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
 	close(held);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	OK(lock_project(&f->d, "p", NULL, NULL, &got, &f->e));
 	close(got);
+	close(told[0]);
+	close(told[1]);
 }
 
 static void monitor_lock_is_asked_without_taking(void **state)
