@@ -174,3 +174,54 @@ int firewall_change(const struct dirs *d, struct netlink *nf, const struct nat_e
 	TRY(held);
 	return nft_change(nf, table, del, add, e);
 }
+
+static bool among(const struct network_rows *l, int64_t id)
+{
+	return network_of(l, id) != NULL;
+}
+
+/* Under the lock the answer lasts: whoever makes a network has its row first, and waits for the lock with its elements. */
+static int needed_by_others(struct db *db, const struct network_rows *gone, struct err *e)
+{
+	AUTO_DONE(network_rows_done) struct network_rows nets = { 0 };
+
+	TRY(network_list(db, NULL, &nets, e));
+	for (size_t i = 0; i < nets.n; i++)
+		if (streq(nets.v[i].driver, "bridge") && !among(gone, nets.v[i].id))
+			return 1;
+	return 0;
+}
+
+static int remove_locked(struct db *db, struct netlink *nf, const struct network_rows *gone, struct err *e)
+{
+	AUTO_DONE(nat_elems_done) struct nat_elems del = { 0 };
+	static const struct nat_elems none;
+	char table[FIREWALL_TABLE];
+	AUTO_ERR(t);
+	int r = needed_by_others(db, gone, e);
+
+	TRY(r);
+	firewall_table(db_dirs(db), table);
+	FP("net.remove.firewall", e);
+	if (r == 0)
+		return nft_delete(nf, table, e);
+	for (size_t i = 0; i < gone->n; i++)
+		if (streq(gone->v[i].driver, "bridge"))
+			TRY(firewall_network(db_dirs(db), &gone->v[i], &del, e));
+	nat_sort(&del);
+	if (nft_change(nf, table, &del, &none, &t) < 0 && t.code != ENOENT) /* gone as a whole is gone too */
+		return err_move(e, &t);
+	return 0;
+}
+
+int firewall_remove(struct db *db, const struct network_rows *gone, struct err *e)
+{
+	AUTO(netlink_close) struct netlink *nf = NULL;
+	auto_close int held = -1;
+
+	TRY(netlink_open(NETLINK_BUS_FILTER, &nf, e));
+	held = lock(db_dirs(db), e);
+	TRY(held);
+	TRY(remove_locked(db, nf, gone, e));
+	return 0;
+}

@@ -27,5 +27,7 @@ int firewall_rows(struct db *db, struct nat_elems *ret, struct err *e);
 int firewall_ensure(struct db *db, struct err *e);
 /* Makes the table as the rows say, whatever is there now; removes it when no row needs it. */
 int firewall_restore(struct db *db, struct err *e);
+/* The networks' elements go; with the last bridge network the whole table. Their rows are still there. */
+int firewall_remove(struct db *db, const struct network_rows *gone, struct err *e);
 /* Element differences, under the lock. NF opened in the host's namespace. */
 int firewall_change(const struct dirs *d, struct netlink *nf, const struct nat_elems *del, const struct nat_elems *add, struct err *e);

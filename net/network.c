@@ -297,6 +297,7 @@ static int isolate(struct db *db, const struct network_row *n, struct err *e)
 	AUTO_DONE(nat_elems_done) struct nat_elems add = { 0 };
 	AUTO(netlink_close) struct netlink *nf = NULL;
 	static const struct nat_elems none;
+	AUTO_ERR(t);
 	int r = firewall_ensure(db, e);
 
 	if (r <= 0) /* written as a whole just now, with this one */
@@ -305,7 +306,10 @@ static int isolate(struct db *db, const struct network_row *n, struct err *e)
 	nat_sort(&add);
 	FP("net.isolate", e);
 	TRY(netlink_open(NETLINK_BUS_FILTER, &nf, e));
-	return firewall_change(db_dirs(db), nf, &none, &add, e);
+	r = firewall_change(db_dirs(db), nf, &none, &add, &t);
+	if (r == -ENOENT) /* the last other network went just now, and the table with it */
+		return firewall_restore(db, e);
+	return r < 0 ? err_move(e, &t) : 0;
 }
 
 static bool bridge_ready(struct netlink *rt, const struct dirs *d, const struct network_row *n, const struct net_options *o)

@@ -132,22 +132,6 @@ static int remove_links(const struct dirs *d, const struct pick *p, struct err *
 	return 0;
 }
 
-static int remove_elements(struct db *db, const struct network_row *n, struct netlink *nf, struct err *e)
-{
-	AUTO_DONE(nat_elems_done) struct nat_elems del = { 0 };
-	static const struct nat_elems none;
-	int r;
-
-	if (!streq(n->driver, "bridge"))
-		return 0;
-	TRY(firewall_network(db_dirs(db), n, &del, e));
-	nat_sort(&del);
-	r = firewall_change(db_dirs(db), nf, &del, &none, e);
-	if (r == -ENOENT) /* the whole table is gone */
-		err_clear(e);
-	return r == -ENOENT ? 0 : r;
-}
-
 static int mark_deleting(struct db *db, const struct network_rows *l, struct err *e)
 {
 	int r = db_begin(db, e);
@@ -194,24 +178,9 @@ static int load(struct db *db, const int64_t *ids, size_t n, struct network_rows
 	return 0;
 }
 
-/* No network needs the table any more: it goes whole. */
-static bool last_bridge(struct db *db)
-{
-	AUTO_DONE(network_rows_done) struct network_rows nets = { 0 };
-	AUTO_ERR(t);
-
-	if (network_list(db, NULL, &nets, &t) < 0)
-		return false;
-	for (size_t i = 0; i < nets.n; i++)
-		if (streq(nets.v[i].driver, "bridge"))
-			return false;
-	return true;
-}
-
 int network_remove(struct db *db, const int64_t *ids, size_t n, struct err *e)
 {
 	AUTO_DONE(network_rows_done) struct network_rows l = { 0 };
-	AUTO(netlink_close) struct netlink *nf = NULL;
 	struct pick pick = { .ids = ids, .n = n };
 	bool firewall = false;
 
@@ -221,16 +190,12 @@ int network_remove(struct db *db, const int64_t *ids, size_t n, struct err *e)
 	TRY(mark_deleting(db, &l, e));
 	FP("net.remove", e);
 	TRY(remove_links(db_dirs(db), &pick, e));
-	TRY(netlink_open(NETLINK_BUS_FILTER, &nf, e));
-	for (size_t i = 0; i < l.n; i++) {
+	for (size_t i = 0; i < l.n; i++)
 		firewall |= streq(l.v[i].driver, "bridge");
-		TRY(remove_elements(db, &l.v[i], nf, e));
-	}
+	if (firewall)
+		TRY(firewall_remove(db, &l, e));
 	FP("net.remove.row", e);
-	TRY(delete_rows(db, &l, e));
-	if (firewall && last_bridge(db))
-		return firewall_restore(db, e);
-	return 0;
+	return delete_rows(db, &l, e);
 }
 
 int network_gc(struct db *db, struct err *e)

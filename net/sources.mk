@@ -16,4 +16,35 @@ check_PROGRAMS += tests/helper/nettest tests/helper/nettool
 tests_helper_nettest_SOURCES = tests/helper/nettest.c
 tests_helper_nettest_LDADD = libnet.a libstate.a libbase.a $(NL_LIBS) $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS)
 tests_helper_nettool_SOURCES = tests/helper/nettool.c
-tests_helper_nettool_LDADD = -lresolv
+tests_helper_nettool_LDFLAGS = $(AM_LDFLAGS) -static
+
+net_tests = tests/unit/test_addr tests/unit/test_ipam tests/unit/test_nat tests/unit/test_port tests/unit/test_resolv tests/unit/test_dns_msg
+net_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+net_test_ldadd = libnet.a libbase.a $(NL_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+if HAVE_CMOCKA
+check_PROGRAMS += $(net_tests)
+TESTS += $(net_tests)
+endif
+tests_unit_test_addr_SOURCES = tests/unit/test_addr.c
+tests_unit_test_addr_CFLAGS = $(net_test_cflags)
+tests_unit_test_addr_LDADD = $(net_test_ldadd)
+tests_unit_test_ipam_SOURCES = tests/unit/test_ipam.c
+tests_unit_test_ipam_CFLAGS = $(net_test_cflags)
+tests_unit_test_ipam_LDADD = $(net_test_ldadd)
+tests_unit_test_nat_SOURCES = tests/unit/test_nat.c
+tests_unit_test_nat_CFLAGS = $(net_test_cflags)
+tests_unit_test_nat_LDADD = $(net_test_ldadd)
+tests_unit_test_port_SOURCES = tests/unit/test_port.c
+tests_unit_test_port_CFLAGS = $(net_test_cflags)
+tests_unit_test_port_LDADD = $(net_test_ldadd)
+tests_unit_test_resolv_SOURCES = tests/unit/test_resolv.c
+tests_unit_test_resolv_CFLAGS = $(net_test_cflags)
+tests_unit_test_resolv_LDADD = $(net_test_ldadd)
+tests_unit_test_dns_msg_SOURCES = tests/unit/test_dns_msg.c
+tests_unit_test_dns_msg_CFLAGS = $(net_test_cflags)
+tests_unit_test_dns_msg_LDADD = $(net_test_ldadd)
+
+fuzz_programs += tests/fuzz/fuzz_dns
+tests_fuzz_fuzz_dns_SOURCES = tests/fuzz/fuzz_dns.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_dns_LDADD = libnet.a libbase.a
+tests_fuzz_fuzz_dns_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
