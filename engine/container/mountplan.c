@@ -93,7 +93,7 @@ static void add_dev(struct mountplan *p, const struct ctr_spec *s, const struct 
 
 	add_fs(p, s, PLAN_DEV, "tmpfs", "/dev", ATTR_NOSUID | ATTR_STRICTATIME, "mode=755,size=65536k");
 	add_fs(p, s, PLAN_PTS, "devpts", "/dev/pts", ATTR_NOSUID | ATTR_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
-	if (h->mqueue_host) {
+	if (is(s->ipc, "host")) {
 		m = add_bind(p, s, "/dev/mqueue", "/dev/mqueue", SAFE);
 		if (m)
 			m->optional = true;
@@ -106,7 +106,10 @@ static void add_dev(struct mountplan *p, const struct ctr_spec *s, const struct 
 		m = add_bind(p, s, "/dev/shm", "/dev/shm", 0);
 		if (m)
 			m->optional = true;
-	} else if (!is(s->ipc, "none") && !h->shm_joined) {
+	} else if (h->ipc_joined) {
+		if (!replaced(s, "/dev/shm"))
+			add(p, PLAN_SHM, "/dev/shm", 0);
+	} else if (!is(s->ipc, "none")) {
 		add_fs(p, s, PLAN_FS, "tmpfs", "/dev/shm", SAFE, shm);
 	}
 }
@@ -356,7 +359,7 @@ static void attr_text(struct str *b, uint64_t attr)
 
 char *mountplan_text(const struct mountplan *p)
 {
-	static const char *const kinds[PLAN_KINDS] = { "fs", "dev", "pts", "bind", "volume", "image" };
+	static const char *const kinds[PLAN_KINDS] = { "fs", "dev", "pts", "bind", "volume", "image", "shm" };
 	AUTO_STR(b, TEXT_MAX);
 
 	for (size_t i = 0; i < p->n; i++) {

@@ -26,6 +26,7 @@ enum plan_kind {
 	PLAN_BIND,   /* SOURCE, a path of the host */
 	PLAN_VOLUME, /* SOURCE, a volume's name */
 	PLAN_IMAGE,  /* an image's layers, read-only */
+	PLAN_SHM,    /* /dev/shm of the container whose ipc namespace is shared */
 	PLAN_KINDS
 };
 struct plan_mount {
@@ -50,7 +51,7 @@ struct plan_host {
 	const char *etc_dir;                 /* hosts, hostname, resolv.conf; NULL */
 	const char *init;                    /* init program on the host, NULL */
 	bool host_net;
-	bool shm_joined, mqueue_host;        /* ipc of the host or of another container: /dev/shm is not made by us */
+	bool ipc_joined;                     /* another container's ipc namespace */
 };
 struct mountplan {
 	struct plan_mount *v;

@@ -94,6 +94,29 @@ static int open_one(const struct rootfs_args *a, const struct plan_mount *m, boo
 	return 0;
 }
 
+/* /dev/shm of another container: a mount can only be cloned by who is in its namespace, so that is where we go for a moment. */
+static int open_shm(const struct rootfs_args *a, int *ret, struct err *e)
+{
+	auto_close int fd = -1;
+	int clone = -ENOENT, r;
+
+	if (!kernel_probe()->new_mount)
+		return err_set(e, EOPNOTSUPP, "sharing it with another container needs Linux 5.12");
+	r = ns_enter(a->shm_mnt, CLONE_NEWNS);
+	if (r < 0)
+		return err_code(e, -r, "enter the mount namespace of the container whose ipc it shares");
+	fd = open("/dev/shm", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		clone = mount_clone(fd, false);
+	r = ns_enter(a->host_mnt, CLONE_NEWNS);
+	if (r < 0)
+		return err_code(e, -r, "go back to the host's mount namespace");
+	if (clone < 0)
+		return err_code(e, -clone, "the container whose ipc it shares has none");
+	*ret = clone;
+	return 0;
+}
+
 /* New mount API: before the namespace is left, as detached copies that keep the host's peer groups (rshared, rslave). Old API: mount(2)
  * binds only from the namespace that it is called in. VOLUMES are always opened in the container's, where their drivers mount. */
 static int open_sources(const struct rootfs_args *a, struct rootfs *r, bool volumes, struct err *e)
@@ -103,6 +126,8 @@ static int open_sources(const struct rootfs_args *a, struct rootfs *r, bool volu
 	for (size_t i = 0; i < r->nsources; i++) {
 		const struct plan_mount *m = &a->plan->v[i];
 
+		if (m->kind == PLAN_SHM && !volumes && open_shm(a, &r->sources[i], e) < 0)
+			return err_wrap(e, "mount '%s'", m->target);
 		if (!has_source(m) || (m->kind == PLAN_VOLUME) != volumes)
 			continue;
 		if (!clone && m->propagation == MS_SHARED)
@@ -357,7 +382,7 @@ static int apply_bind(struct rootfs *r, const struct plan_mount *m, int source, 
 		.recursive = m->recursive, .recursive_attr = m->recursive_ro, .detached = kernel_probe()->new_mount,
 		.dir = r->root, .name = m->target,
 	});
-	return n < 0 ? err_code(e, -n, "mount '%s'", m->source) : 0;
+	return n < 0 ? err_code(e, -n, "mount '%s'", m->source ? m->source : m->target) : 0;
 }
 
 static int apply(const struct rootfs_args *a, struct rootfs *r, size_t i, struct err *e)
@@ -372,6 +397,7 @@ static int apply(const struct rootfs_args *a, struct rootfs *r, size_t i, struct
 		return apply_fs(a, r, m, e);
 	case PLAN_BIND:
 	case PLAN_VOLUME:
+	case PLAN_SHM:
 		return r->sources[i] < 0 ? 0 : apply_bind(r, m, r->sources[i], e);
 	case PLAN_IMAGE:
 	case PLAN_KINDS:

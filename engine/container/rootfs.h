@@ -43,6 +43,7 @@ struct rootfs_args {
 	const struct ctr_spec *spec;
 	const struct mountplan *plan;
 	const struct ctr_devices *devices;
+	int host_mnt, shm_mnt; /* mount namespaces: the caller's own, and that of PLAN_SHM (-1: none) */
 };
 /* Leaves the caller in the new mount namespace, also on failure. Resolves the user on the way, before anything is mounted over the image. */
 int rootfs_build(const struct rootfs_args *a, struct rootfs *ret, struct err *e);

@@ -7,6 +7,7 @@ libcontainer_a_SOURCES += engine/container/container.h engine/container/cleanup.
 libcontainer_a_SOURCES += engine/container/inspect.c engine/container/remove.c
 libcontainer_a_SOURCES += engine/container/devices.c engine/container/devices.h
 libcontainer_a_SOURCES += engine/container/exec.c engine/container/exec.h
+libcontainer_a_SOURCES += engine/container/host_etc.c engine/container/host_etc.h
 libcontainer_a_SOURCES += engine/container/init_program.c engine/container/init_program.h
 libcontainer_a_SOURCES += engine/container/log.c engine/container/log.h engine/container/log_read.c
 libcontainer_a_SOURCES += engine/container/mountplan.c engine/container/mountplan.h

@@ -28,6 +28,7 @@
 #include "engine/container/cgroup_of.h"
 #include "engine/container/child.h"
 #include "engine/container/devices.h"
+#include "engine/container/host_etc.h"
 #include "engine/container/init_program.h"
 #include "engine/container/mountplan.h"
 #include "engine/container/process.h"
@@ -102,10 +103,10 @@ static int make_plan(struct start *s, struct err *e)
 {
 	const char *dirs[CGROUP_HIERARCHIES + 1] = { NULL };
 	const struct cgroup_layout *l;
-	auto_free char *init = NULL;
+	auto_free char *init = NULL, *etc = NULL;
 	struct plan_host h = {
 		.cgroup_path = s->cgroup, .etc_dir = s->a->etc_dir, .host_net = s->a->netns < 0,
-		.mqueue_host = is(s->spec->ipc, "host"), .shm_joined = s->a->join_ipc >= 0,
+		.ipc_joined = s->a->join_ipc >= 0,
 	};
 
 	TRY(cgroup_layout(&l, e));
@@ -113,6 +114,10 @@ static int make_plan(struct start *s, struct err *e)
 		dirs[i] = l->v1[i].dir;
 	if (s->spec->init)
 		TRY(init_program(&init, e));
+	if (!h.etc_dir && is(s->spec->network_mode, "host")) {
+		TRY(host_etc_write(s->a->dirs, s->spec, &etc, e));
+		h.etc_dir = etc;
+	}
 	h.cgroup_v2 = l->v2;
 	h.cgroup_unified = l->unified;
 	h.cgroup_v1 = dirs;
@@ -338,7 +343,8 @@ static int go(struct start *s, struct err *e)
 	s->host_mnt = ns_open("mnt");
 	if (s->host_mnt < 0)
 		return err_code(e, -s->host_mnt, "open our mount namespace");
-	TRY(rootfs_build(&(struct rootfs_args){ .dirs = s->a->dirs, .spec = s->spec, .plan = &s->plan, .devices = &s->devices },
+	TRY(rootfs_build(&(struct rootfs_args){ .dirs = s->a->dirs, .spec = s->spec, .plan = &s->plan, .devices = &s->devices,
+						 .host_mnt = s->host_mnt, .shm_mnt = s->a->join_ipc >= 0 ? s->a->join_ipc_mnt : -1 },
 			 &s->rootfs, e));
 	TRY(make_process(s, e));
 	s->report = process_report_new(e);

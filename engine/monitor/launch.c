@@ -258,6 +258,11 @@ static int start_process(struct k *k, struct err *e)
 	a.join_ipc = joins[JOIN_IPC];
 	a.join_pid = joins[JOIN_PID];
 	a.join_uts = joins[JOIN_UTS];
+	if (a.join_ipc >= 0) {
+		a.join_ipc_mnt = open_ns(&k->l->joins[JOIN_IPC], "mnt", e);
+		if (a.join_ipc_mnt < 0)
+			return a.join_ipc_mnt;
+	}
 	FP("launch.start", e);
 	TRY(container_start(&a, &k->started, e));
 	for (int i = 0; i < 3; i++)

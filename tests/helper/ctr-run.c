@@ -5,6 +5,7 @@
  *	-r ROOT  GANTRY_ROOT and below it run/ (default: what the environment says)
  *	-l DIR   a layer (below images/layers), lowest first; without one the root is empty
  *	-s JSON  members of the spec
+ *	-j PID   where the spec says ipc, pid or uts "container:ID": those of this process
  *	-n       a network namespace of its own, empty
  *	-x JSON  exec in it {"argv":[…],"user","cwd","env","tty","privileged"}, may be repeated; then the container is killed, and the exit
  *	         code is the last exec's
@@ -42,6 +43,7 @@ struct options {
 	const char *root, *spec;
 	struct strv layers, execs;
 	bool net, time, keep;
+	const char *join; /* pid of a process whose ipc, pid and uts namespaces are joined where the spec says container:… */
 	char **argv;
 };
 
@@ -49,7 +51,7 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+r:l:s:x:ntk")) != -1)
+	while ((c = getopt(argc, argv, "+r:l:s:x:j:ntk")) != -1)
 		switch (c) {
 		case 'r':
 			o->root = optarg;
@@ -62,6 +64,9 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'x':
 			strv_add(&o->execs, optarg);
+			break;
+		case 'j':
+			o->join = optarg;
 			break;
 		case 'n':
 			o->net = true;
@@ -160,6 +165,13 @@ static int exec_one(const struct dirs *d, const struct ctr_spec *s, const struct
 	return status;
 }
 
+static int join(const struct options *o, const char *mode, const char *ns)
+{
+	auto_free char *path = xasprintf("/proc/%s/ns/%s", o->join ? o->join : "", ns);
+
+	return mode && str_starts(mode, "container:") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
 static int run(const struct options *o, struct err *e)
 {
 	AUTO(ctr_spec_free) struct ctr_spec *s = NULL;
@@ -182,7 +194,9 @@ static int run(const struct options *o, struct err *e)
 	before = time_mono_ns();
 	TRY(container_start(&(struct ctr_start){ .dirs = &d, .spec = s, .stdin_fd = s->stdin_open ? 0 : null,
 						 .stdout_fd = s->tty ? -1 : 1, .stderr_fd = s->tty ? -1 : 2, .netns = netns,
-						 .host_netns = host_net, .join_ipc = -1, .join_pid = -1, .join_uts = -1 },
+						 .host_netns = host_net, .join_ipc = join(o, s->ipc, "ipc"),
+						 .join_pid = join(o, s->pid, "pid"), .join_uts = join(o, s->uts, "uts"),
+						 .join_ipc_mnt = join(o, s->ipc, "mnt") },
 			    &started, e));
 	after = time_mono_ns();
 	if (o->time)
