@@ -5,8 +5,10 @@
  *   nettool serve PORT TEXT [ADDR]   answers TCP connections and UDP datagrams with "TEXT from PEER"; default address [::] for both families
  *   nettool get ADDR PORT [N]        TCP: prints what comes; N: sends N bytes first and reads as many back (serve echoes after the line)
  *   nettool udp ADDR PORT            UDP: one datagram, one answer
+ *   nettool answer ADDR PORT A       a name server (UDP, TCP) that answers every question with the address A
+ *   nettool garbage ADDR PORT N      sends N random datagrams
  *   nettool dns SERVER NAME TYPE [tcp]   prints rcode and answers, sorted; TYPE a, aaaa, ptr, mx, txt or a number
- * Exit code 1: refused, unreachable; 2: nothing within 2 s.
+ * Exit code 1: refused, unreachable; 2: nothing within 2 s (or $WAIT_MS).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -121,7 +123,7 @@ static int wait_for(int fd, short events)
 {
 	struct pollfd p = { fd, events, 0 };
 
-	if (poll(&p, 1, TIMEOUT_MS) == 0) {
+	if (poll(&p, 1, getenv("WAIT_MS") ? (int)strtoul(getenv("WAIT_MS"), NULL, 10) : TIMEOUT_MS) == 0) {
 		fprintf(stderr, "nettool: time-out\n");
 		exit(2);
 	}
@@ -319,8 +321,86 @@ static int dns(const char *server, const char *name, const char *type, int tcp)
 	return show(a, n);
 }
 
+/* The question back, with one A record. */
+static size_t answer_to(unsigned char *m, size_t n, const char *a)
+{
+	static const unsigned char head[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4 };
+
+	if (n < 12)
+		return 0;
+	m[2] |= 0x80;
+	m[3] = 0x80;
+	m[7] = 1;
+	memcpy(m + n, head, sizeof(head));
+	inet_pton(AF_INET, a, m + n + sizeof(head));
+	return n + sizeof(head) + 4;
+}
+
+static int answer(const char *addr, const char *port, const char *a)
+{
+	struct sockaddr_storage s;
+	socklen_t len = address(addr, port, &s);
+	int one = 1, tcp = socket(s.ss_family, SOCK_STREAM, 0), udp = socket(s.ss_family, SOCK_DGRAM, 0);
+	struct pollfd p[2] = { { tcp, POLLIN, 0 }, { udp, POLLIN, 0 } };
+
+	setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(tcp, (struct sockaddr *)&s, len) < 0 || listen(tcp, 64) < 0 || bind(udp, (struct sockaddr *)&s, len) < 0)
+		die("bind");
+	if (write(1, "ready\n", 6) < 0)
+		return 1;
+	while (poll(p, 2, -1) >= 0) {
+		unsigned char m[1024];
+
+		if (p[0].revents) {
+			int c = accept(tcp, NULL, NULL);
+			size_t n = fill(c, (char *)m, 2, 0) == 2 ? fill(c, (char *)m + 2, (size_t)m[0] << 8 | m[1], 0) : 0;
+
+			n = answer_to(m + 2, n, a);
+			m[0] = (unsigned char)(n >> 8);
+			m[1] = (unsigned char)n;
+			if (write(c, m, n + 2) < 0)
+				return 1;
+			close(c);
+		}
+		if (p[1].revents) {
+			struct sockaddr_storage from;
+			socklen_t flen = sizeof(from);
+			ssize_t n = recvfrom(udp, m, 512, 0, (struct sockaddr *)&from, &flen);
+
+			if (n > 0)
+				sendto(udp, m, answer_to(m, (size_t)n, a), 0, (struct sockaddr *)&from, flen);
+		}
+	}
+	return 0;
+}
+
+static int garbage(const char *addr, const char *port, unsigned long n)
+{
+	int fd = open_to(addr, port, SOCK_DGRAM);
+	unsigned char m[600];
+
+	srand(1);
+	while (n--) {
+		size_t len = (size_t)rand() % sizeof(m);
+
+		for (size_t i = 0; i < len; i++)
+			m[i] = (unsigned char)rand();
+		if (len > 12 && n % 2) /* half of them look like queries at first */
+			memcpy(m + 2, "\1\0\0\1\0\0\0\0\0\0", 10);
+		if (write(fd, m, len) < 0 && errno != EAGAIN && errno != ECONNREFUSED)
+			die("send");
+		if (n % 50 == 0)
+			usleep(1000);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 5 && strcmp(argv[1], "answer") == 0)
+		return answer(argv[2], argv[3], argv[4]);
+	if (argc == 5 && strcmp(argv[1], "garbage") == 0)
+		return garbage(argv[2], argv[3], strtoul(argv[4], NULL, 10));
 	if (argc >= 4 && strcmp(argv[1], "serve") == 0)
 		return serve(argv[2], argv[3], argc > 4 ? argv[4] : "::");
 	if (argc >= 4 && strcmp(argv[1], "get") == 0)
