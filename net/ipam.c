@@ -144,7 +144,6 @@ static int read_aux(const char *text, struct ipam_subnet *s, struct err *e)
 	TRY(json_parse(text, strlen(text), "aux_addresses", &j, e));
 	for (const struct cJSON *c = json_first(j); c; c = json_next(c)) {
 		const char *key = json_key(c), *value = json_value_str(c);
-		auto_free char *what = NULL;
 		struct addr a;
 
 		if (!value)

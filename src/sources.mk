@@ -13,7 +13,7 @@ pkglibexec_PROGRAMS += gantry-keep
 gantry_keep_SOURCES = src/gantry-keep.c
 gantry_keep_CPPFLAGS = -I$(top_srcdir)
 gantry_keep_CFLAGS = -std=gnu11 -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -fno-asynchronous-unwind-tables
-gantry_keep_LDFLAGS = -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noseparate-code
+gantry_keep_LDFLAGS = -nostdlib -static -Wl,--build-id=none -Wl,-z,noseparate-code
 gantry_keep_LDADD =
 
 # Host start and stop: a systemd unit and an OpenRC script.

@@ -333,7 +333,6 @@ static int oci_platform(struct scan *s, const struct manifest *index, const stru
 
 	platform_host(&host);
 	for (;;) {
-		auto_free char *name = NULL;
 		int r = manifest_select(index, &host, skip, &i, e);
 
 		if (r < 0)

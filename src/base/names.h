@@ -10,11 +10,11 @@
 #include <string.h>
 
 #define DEFINE_NAMES_SCOPE(scope, prefix, table)                                                   \
-	scope const char *prefix##_name(int i)                                                     \
+	scope __attribute__((unused)) const char *prefix##_name(int i)                             \
 	{                                                                                          \
 		return i >= 0 && (size_t)i < ARRAY_LEN(table) && table[i] ? table[i] : "?";        \
 	}                                                                                          \
-	scope int prefix##_parse(const char *s) /* -1: none of the names */                        \
+	scope __attribute__((unused)) int prefix##_parse(const char *s) /* -1: none of the names */ \
 	{                                                                                          \
 		for (size_t i = 0; i < ARRAY_LEN(table); i++)                                      \
 			if (table[i] && strcmp(table[i], s) == 0)                                  \
