@@ -447,3 +447,32 @@ int netlink_query(struct netlink *nl, const struct netlink_query *q, const char 
 	}
 	return err_set(e, EAGAIN, "%s: the kernel's list keeps changing", what);
 }
+
+int netlink_join(struct netlink *nl, int group, struct err *e)
+{
+	return setsockopt(netlink_fd(nl), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0 ?
+		err_sys(e, "listen to the kernel's messages") : 0;
+}
+
+int netlink_events(struct netlink *nl, size_t hdr_len, netlink_fn *fn, void *arg, struct err *e)
+{
+	bool lost = false;
+
+	for (;;) {
+		AUTO_ERR(t);
+		ssize_t n = receive(nl, MSG_DONTWAIT, &t);
+		int left = (int)n;
+
+		if (n == 0)
+			return lost;
+		if (n < 0 && t.code != ENOBUFS && t.code != EMSGSIZE)
+			return err_move(e, &t);
+		lost |= n < 0;
+		for (struct nlmsghdr *h = (void *)nl->answer; n > 0 && nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+			size_t hdr = NLMSG_ALIGN(hdr_len);
+
+			if (NLMSG_PAYLOAD(h, 0) >= hdr)
+				TRY(fn(arg, h->nlmsg_type, NLMSG_DATA(h), (char *)NLMSG_DATA(h) + hdr, NLMSG_PAYLOAD(h, 0) - hdr, e));
+		}
+	}
+}

@@ -68,5 +68,9 @@ const void *netlink_attr(const void *attrs, size_t len, uint16_t type, size_t *r
 bool netlink_attr_u32(const void *attrs, size_t len, uint16_t type, uint32_t *ret);
 bool netlink_attr_be32(const void *attrs, size_t len, uint16_t type, uint32_t *ret);
 const char *netlink_attr_str(const void *attrs, size_t len, uint16_t type); /* NULL: none or not terminated */
-/* The socket, for a loop; groups of multicast messages. */
+/* The socket, for a loop. */
 int netlink_fd(const struct netlink *nl);
+/* Joins a multicast group; what comes then is read with netlink_events() only. */
+int netlink_join(struct netlink *nl, int group, struct err *e);
+/* All that is there now, without waiting. HDR_LEN bytes of header stand before the attributes. 1: some were lost (the socket was full). */
+int netlink_events(struct netlink *nl, size_t hdr_len, netlink_fn *fn, void *arg, struct err *e);

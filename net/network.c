@@ -322,6 +322,41 @@ static bool bridge_ready(struct netlink *rt, const struct dirs *d, const struct 
 	return link_find(rt, name, &l, &t) == 0 && (l.flags & IFF_UP) && l.alias[0];
 }
 
+/* A bridge that somebody deleted is made again under containers that run: their host ends are still there, without a master. */
+static int reattach(struct db *db, struct netlink *rt, const struct network_row *n, const struct net_options *o, struct err *e)
+{
+	AUTO_DONE(endpoint_rows_done) struct endpoint_rows eps = { 0 };
+	AUTO_DONE(link_list_done) struct link_list all = { 0 };
+	const struct dirs *d = db_dirs(db);
+	struct link_info bridge;
+	char name[IFNAMSIZ];
+	int r;
+
+	TRY(endpoint_by_network(db, n->id, &eps, e));
+	if (!eps.n)
+		return 0;
+	network_bridge_name(d, n, o, name);
+	r = link_find(rt, name, &bridge, e);
+	if (r)
+		return r < 0 ? r : 0;
+	TRY(link_list(rt, &all, e));
+	for (size_t i = 0; i < all.n; i++) {
+		char kind;
+		int64_t id;
+
+		if (all.v[i].master || !link_mark_read(all.v[i].alias, d->root_id, &kind, &id) || kind != LINK_VETH)
+			continue;
+		for (size_t k = 0; k < eps.n; k++)
+			if (eps.v[k].id == id) {
+				link_attach(rt, all.v[i].name, bridge.index, all.v[i].alias);
+				if (!o->icc)
+					link_isolate(rt, all.v[i].name);
+			}
+	}
+	TRY(netlink_flush(rt, e));
+	return 0;
+}
+
 static int bring_up(struct db *db, const struct network_row *n, struct err *e)
 {
 	const struct net_driver *drv = net_driver_find(n->driver, e);
@@ -346,7 +381,10 @@ static int bring_up(struct db *db, const struct network_row *n, struct err *e)
 		if (n->ipv6 && !n->internal)
 			TRY(sysctl_forwarding(6, e));
 	}
-	return drv->up(rt, db_dirs(db), n, &o, e);
+	r = drv->up(rt, db_dirs(db), n, &o, e);
+	if (r == 0 && drv->firewall)
+		TRY(reattach(db, rt, n, &o, e));
+	return r;
 }
 
 int network_up(struct db *db, const struct network_row *n, struct err *e)
@@ -356,4 +394,27 @@ int network_up(struct db *db, const struct network_row *n, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "network '%s'", n->name);
 	return r;
+}
+
+int network_repair(struct db *db, const char *project, struct err *e)
+{
+	AUTO_DONE(network_rows_done) struct network_rows nets = { 0 };
+	AUTO(netlink_close) struct netlink *rt = NULL;
+	bool bridges = false;
+
+	TRY(network_list(db, project, &nets, e));
+	for (size_t i = 0; i < nets.n; i++) {
+		const struct network_row *n = &nets.v[i];
+		struct net_options o;
+
+		if (!streq(n->driver, "bridge") || n->deleting)
+			continue;
+		bridges = true;
+		TRY(net_options_read(n->driver, n->options, &o, NULL, e));
+		if (!rt)
+			TRY(netlink_open(NETLINK_BUS_ROUTE, &rt, e));
+		if (!bridge_ready(rt, db_dirs(db), n, &o))
+			TRY(network_up(db, n, e));
+	}
+	return bridges ? firewall_ensure(db, e) : 0;
 }

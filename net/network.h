@@ -24,6 +24,8 @@ struct network_want {        /* what a compose file (or a command) asks for */
 int network_create(struct db *db, const struct network_want *w, struct network_row *ret, struct err *e);
 /* Makes what a row says in the kernel when it is missing (after boot, after somebody deleted the bridge). 1: all there. */
 int network_up(struct db *db, const struct network_row *n, struct err *e);
+/* Does that for all networks of PROJECT whose bridge or elements are gone; containers that run get their bridge back. Cheap when all is there. */
+int network_repair(struct db *db, const char *project, struct err *e);
 /* Several at once, because links go cheaply in one batch. -EBUSY with the containers that still use it, nothing removed then. */
 int network_remove(struct db *db, const int64_t *ids, size_t n, struct err *e);
 /* All of this root's kernel objects that no row names any more: links, nft elements. */

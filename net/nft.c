@@ -4,10 +4,12 @@
 #include "base/str.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Bytes of elements in one message: a nested attribute's length has 16 bits, and netlink.c gives a message 16 KiB. */
 enum { ELEMS_ROOM = 12000 };
@@ -362,4 +364,48 @@ int nft_delete(struct netlink *nf, const char *table, struct err *e)
 	if (r == -ENOENT)
 		return 1;
 	return r < 0 ? err_move(e, &t) : 0;
+}
+
+/* A flush sends removals of rules, chains and sets before those of tables, several in a datagram: the first one's type decides whether anybody
+ * is woken. It stands in host order at offset 4, and BPF loads in network order. */
+int nft_listen(struct netlink *nf, struct err *e)
+{
+	static const uint16_t types[] = { NFT_TYPE(NFT_MSG_DELTABLE), NFT_TYPE(NFT_MSG_DELCHAIN), NFT_TYPE(NFT_MSG_DELRULE),
+					  NFT_TYPE(NFT_MSG_DELSET) };
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(types[0]), 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(types[1]), 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(types[2]), 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(types[3]), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog prog = { .len = ARRAY_LEN(f), .filter = f };
+
+	if (setsockopt(netlink_fd(nf), SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
+		return err_sys(e, "filter of the kernel's messages");
+	return netlink_join(nf, NFNLGRP_NFTABLES, e);
+}
+
+struct removal {
+	const char *table;
+	bool seen;
+};
+
+static int on_event(void *arg, uint16_t type, const void *hdr, const void *attrs, size_t len, struct err *e)
+{
+	struct removal *r = arg;
+	const char *name = type == NFT_TYPE(NFT_MSG_DELTABLE) ? netlink_attr_str(attrs, len, NFTA_TABLE_NAME) : NULL;
+
+	r->seen |= name && streq(name, r->table);
+	return 0;
+}
+
+bool nft_removed(struct netlink *nf, const char *table)
+{
+	struct removal r = { .table = table };
+	AUTO_ERR(t);
+
+	return netlink_events(nf, sizeof(struct nfgenmsg), on_event, &r, &t) != 0 || r.seen;
 }

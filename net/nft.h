@@ -22,5 +22,10 @@ int nft_delete(struct netlink *nf, const char *table, struct err *e);
 /* Any table of fixed chains and rules, without sets: inside a sandbox. */
 int nft_write_rules(struct netlink *nf, const char *table, const struct nft_chain *chains, const struct nft_rule *rules, struct err *e);
 
+/* NF hears from now on when tables, chains, sets or rules of any table are removed. */
+int nft_listen(struct netlink *nf, struct err *e);
+/* Reads what came: was TABLE among it (or was something lost)? */
+bool nft_removed(struct netlink *nf, const char *table);
+
 /* Forgets the tracked connections from or to one of the addresses; and those of UDP whose first packet went to PORT (0: none). */
 int conntrack_forget(struct netlink *nf, const struct addr *a, size_t n, const uint16_t *udp_ports, size_t nports, struct err *e);

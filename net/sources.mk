@@ -3,7 +3,7 @@ noinst_LIBRARIES += libnet.a libdns.a
 libnet_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 libnet_a_SOURCES = \
 	net/addr.c net/addr.h net/conntrack.c net/dns.c net/dns.h net/dns_lookup.c net/dns_lookup.h net/dns_msg.c net/dns_msg.h net/dns_proto.h net/driver.h \
-	net/driver_bridge.c net/driver_macvlan.c net/driver_none_host.c net/firewall.c net/firewall.h net/ipam.c net/ipam.h net/lease.c \
+	net/driver_bridge.c net/driver_macvlan.c net/driver_none_host.c net/firewall.c net/firewall.h net/guard.c net/guard.h net/ipam.c net/ipam.h net/lease.c \
 	net/link.c net/link.h net/linkname.c net/linkname.h net/nat.c net/nat.h net/netlink.c net/netlink.h net/netns.c net/netns.h \
 	net/netopt.c net/netopt.h net/network.c net/network.h net/network_remove.c net/nft.c net/nft.h net/nftexpr.h net/plan.c net/plan.h \
 	net/plan_etc.c net/port.c net/port.h net/relay.c net/relay.h net/relay_udp.c net/reserve.c net/reserve.h net/resolv.c net/resolv.h \

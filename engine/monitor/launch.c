@@ -472,6 +472,9 @@ void sandbox_up(struct mctr *c)
 		else
 			s->dns_added = true;
 	}
+	err_clear(&e);
+	if (monitor_guard(m, &e) < 0)
+		monitor_report(m, "firewall guard", &e);
 }
 static void sandbox_close(struct monitor *m, struct sandbox *s)
 {

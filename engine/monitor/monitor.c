@@ -22,6 +22,7 @@
 #include "engine/container/container.h"
 #include "engine/kernel/selfexe.h"
 #include "net/dns.h"
+#include "net/guard.h"
 #include "state/db.h"
 #include "state/event_store.h"
 #include "state/lock.h"
@@ -70,6 +71,10 @@ static struct db *db_for_names(void *arg)
 int monitor_dns(struct monitor *m, struct err *e)
 {
 	return m->dns ? 0 : dns_host_new(m->loop, &m->dirs, m->project, db_for_names, m, &m->dns, e);
+}
+int monitor_guard(struct monitor *m, struct err *e)
+{
+	return m->guard ? 0 : net_guard_new(m->loop, &m->dirs, db_for_names, m, &m->guard, e);
 }
 char *monitor_buf(struct monitor *m)
 {
@@ -536,6 +541,7 @@ int monitor_main(int argc, char **argv)
 	db_close(m.db);
 	if (m.dns)
 		dns_host_free(m.dns);
+	net_guard_free(m.guard);
 	/* The rest goes with the process; the lock last of all. */
 	return r < 0;
 }

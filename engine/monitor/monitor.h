@@ -141,6 +141,7 @@ struct monitor {
 	struct watch listen, signals, idle /* closes the database after a while */, retry /* rows that could not be written */;
 	struct db *db;
 	struct dns_host *dns;
+	struct net_guard *guard;   /* from the first sandbox with a network on */
 	struct mctr *ctrs;
 	struct sandbox *sandboxes;
 	struct client *clients;
@@ -168,6 +169,7 @@ struct mctr *monitor_ctr_make(struct monitor *m, const struct ctr_row *row, stru
 struct sandbox *monitor_sandbox(struct monitor *m, const char *id);
 char *monitor_buf(struct monitor *m);                         /* MONITOR_BUF bytes, for use within one handler */
 int monitor_dns(struct monitor *m, struct err *e);            /* m->dns is there */
+int monitor_guard(struct monitor *m, struct err *e);          /* m->guard is there */
 void monitor_report(struct monitor *m, const char *what, const struct err *e); /* to monitor.log */
 
 /* adopt.c */

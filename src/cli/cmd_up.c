@@ -17,6 +17,7 @@
 #include "cli/progress.h"
 #include "cli/run_plan.h"
 #include "compose/project.h"
+#include "net/network.h"
 #include "plan/apply.h"
 #include "plan/observe.h"
 #include "state/container_store.h"
@@ -302,6 +303,8 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 		r = choose_shown(&a, args, e);
 	if (r >= 0)
 		r = observe(app->db, app->name, app->project, OBSERVE_ORDER, &seen, e);
+	if (r >= 0 && !app->g.dry_run) /* what others removed of networks that are to stay */
+		r = network_repair(app->db, app->name, e);
 	if (r >= 0)
 		r = plan_up(app->project, seen, &up.opt, &plan, e);
 	if (r >= 0)
