@@ -107,6 +107,13 @@ void apply_free(struct apply *a)
 	free(a);
 }
 
+int task_wrap(struct task *t, const char *noun, const char *name)
+{
+	auto_free char *what = xasprintf("%s '%s'", noun, name);
+
+	return str_starts(err_text(&t->e), what) ? -t->e.code : err_wrap(&t->e, "%s", what);
+}
+
 /* ---- reports ---- */
 
 static const char *const object_titles[OP_KINDS] = {

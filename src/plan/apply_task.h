@@ -61,6 +61,8 @@ struct apply {
 /* Ends T with R (t->e set when R < 0); what waited for it becomes ready. */
 void task_end(struct task *t, int r);
 void task_report(struct task *t, enum apply_state state, const char *id, const char *text);
+/* Puts "NOUN 'NAME': " before t->e's text, unless it begins so already. Returns its code. */
+int task_wrap(struct task *t, const char *noun, const char *name);
 /* "Container p-web-1" */
 char *task_id(const struct op *op);
 /* Sends {op, id, …} to the project's monitor; REPLY gets the result. REQ is taken. Connects again when the monitor dies meanwhile. */

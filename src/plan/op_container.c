@@ -407,7 +407,7 @@ int op_ctr_create(struct task *t)
 {
 	struct making *m = making_new(t);
 
-	return make(m, &t->e) < 0 ? err_wrap(&t->e, "service '%s'", t->op->service_name) : TASK_DONE;
+	return make(m, &t->e) < 0 ? task_wrap(t, "service", t->op->service_name) : TASK_DONE;
 }
 
 /* ---- recreate ---- */
@@ -439,7 +439,7 @@ static int finish_recreate(struct task *t)
 
 		if (ctr_get(t->a->db, m->old.id, &old, &why) == 0 && old.state != CTR_REMOVING) /* the old one is still there: it stays */
 			unmake(m);
-		return err_wrap(&t->e, "service '%s'", t->op->service_name);
+		return task_wrap(t, "service", t->op->service_name);
 	}
 	return TASK_DONE;
 }
@@ -460,13 +460,13 @@ int op_ctr_recreate(struct task *t)
 
 	TRY(r = ctr_get(db, t->op->ctr, &m->old, &t->e));
 	if (r == 1) /* gone meanwhile: there is nothing to replace */
-		return make(m, &t->e) < 0 ? err_wrap(&t->e, "service '%s'", t->op->service_name) : TASK_DONE;
+		return make(m, &t->e) < 0 ? task_wrap(t, "service", t->op->service_name) : TASK_DONE;
 	if (container_load_spec(db_dirs(db), m->old.id, &m->old_spec, &why) < 0)
 		log_debug("container %s: %s", m->old.name, err_text(&why));
 	free(m->name);
 	m->name = xasprintf("%.12s_%s", m->old.id, t->op->name);
 	if (make(m, &t->e) < 0)
-		return err_wrap(&t->e, "service '%s'", t->op->service_name);
+		return task_wrap(t, "service", t->op->service_name);
 	if (!op_row_running(&m->old, db_dirs(db)))
 		return finish_recreate(t);
 	t->cancel = cancel_recreate;
@@ -487,5 +487,5 @@ int op_ctr_remove(struct task *t)
 		r = container_remove(db, row.id, t->op->volumes, &t->e);
 	if (r >= 0 && row.sandbox)
 		r = net_sandbox_release(db, row.sandbox, &t->e);
-	return r < 0 ? err_wrap(&t->e, "container '%s'", t->op->name) : TASK_DONE;
+	return r < 0 ? task_wrap(t, "container", t->op->name) : TASK_DONE;
 }

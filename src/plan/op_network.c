@@ -83,7 +83,7 @@ int op_network_create(struct task *t)
 {
 	int r = create(t, t->op->network);
 
-	return r < 0 ? err_wrap(&t->e, "network '%s'", t->op->name) : TASK_DONE;
+	return r < 0 ? task_wrap(t, "network", t->op->name) : TASK_DONE;
 }
 
 /* ---- remove ---- */
@@ -110,7 +110,7 @@ static void remove_each(struct task **tasks, size_t n)
 		int r = network_remove(tasks[i]->a->db, &tasks[i]->op->network_id, 1, &tasks[i]->e);
 
 		if (r < 0)
-			err_wrap(&tasks[i]->e, "network '%s'", tasks[i]->op->name);
+			task_wrap(tasks[i], "network", tasks[i]->op->name);
 		task_end(tasks[i], r);
 	}
 }

@@ -32,7 +32,7 @@ bool op_row_running(const struct ctr_row *c, const struct dirs *d)
 
 static int done(struct task *t)
 {
-	return t->e.code ? err_wrap(&t->e, "container '%s'", t->op->name) : TASK_DONE;
+	return t->e.code ? task_wrap(t, "container", t->op->name) : TASK_DONE;
 }
 
 /* ---- on ---- */
@@ -41,8 +41,8 @@ static int started(struct task *t)
 {
 	if (!t->e.code)
 		return TASK_DONE;
-	err_wrap(&t->e, "container '%s'", t->op->name);
-	return t->op->service_name ? err_wrap(&t->e, "service '%s'", t->op->service_name) : -t->e.code;
+	task_wrap(t, "container", t->op->name);
+	return t->op->service_name ? task_wrap(t, "service", t->op->service_name) : -t->e.code;
 }
 
 int op_ctr_start(struct task *t)

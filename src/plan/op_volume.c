@@ -54,12 +54,12 @@ static int create(struct task *t, const struct volume *v)
 
 int op_volume_create(struct task *t)
 {
-	return create(t, t->op->volume) < 0 ? err_wrap(&t->e, "volume '%s'", t->op->name) : TASK_DONE;
+	return create(t, t->op->volume) < 0 ? task_wrap(t, "volume", t->op->name) : TASK_DONE;
 }
 
 int op_volume_remove(struct task *t)
 {
-	return volume_remove(t->a->db, t->op->name, &t->e) < 0 ? err_wrap(&t->e, "volume '%s'", t->op->name) : TASK_DONE;
+	return volume_remove(t->a->db, t->op->name, &t->e) < 0 ? task_wrap(t, "volume", t->op->name) : TASK_DONE;
 }
 
 /* Only what is kept of the project itself; whoever still has it open (its monitor) ends by itself. */
