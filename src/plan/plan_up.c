@@ -263,10 +263,16 @@ static bool is_temporary(const struct observed_ctr *c)
 	return strspn(c->row.name, "0123456789abcdef") == 12 && c->row.name[12] == '_';
 }
 
+static bool is_going(const struct observed_ctr *c)
+{
+	return c->row.state == CTR_REMOVING || c->row.state == CTR_DEAD;
+}
+
+/* Is the one that C was to replace still whole? If not, C is what is left of the two, with its volumes. */
 static bool same_number(const struct view *v, const struct observed_ctr *c)
 {
 	for (size_t i = 0; i < v->nctrs; i++)
-		if (v->ctrs[i] != c && v->ctrs[i]->row.number == c->row.number && !is_temporary(v->ctrs[i]))
+		if (v->ctrs[i] != c && v->ctrs[i]->row.number == c->row.number && !is_temporary(v->ctrs[i]) && !is_going(v->ctrs[i]))
 			return true;
 	return false;
 }
@@ -282,7 +288,7 @@ static void plan_remove(struct builder *b, const struct observed_ctr *c, enum op
 /* Left over from an interrupted recreate or removal: goes, and counts for nothing. */
 static const char *leftover_cause(const struct view *v, const struct observed_ctr *c)
 {
-	if (c->row.state == CTR_REMOVING || c->row.state == CTR_DEAD)
+	if (is_going(c))
 		return "its removal was interrupted";
 	if (is_temporary(c) && same_number(v, c))
 		return "left over from an interrupted recreate";

@@ -5,6 +5,7 @@
  *                                  in hand nobody is just making one. One that has run (it has a log) is never touched: its row is lost, and
  *                                  db_rebuild's matter
  *   sandbox without a container    the container's row went, the release did not come
+ *   links, nft elements without a row  network_gc
  *   volume row without a folder    made again
  *   trash/                         may always go
  */
@@ -19,6 +20,7 @@
 #include "base/str.h"
 #include "base/strv.h"
 #include "engine/volume/volume.h"
+#include "net/network.h"
 #include "net/sandbox.h"
 #include "state/container_store.h"
 #include "state/db.h"
@@ -140,6 +142,7 @@ static int sweep(struct db *db, const char *project, struct err *e)
 {
 	TRY(sweep_containers(db, e));
 	TRY(sweep_sandboxes(db, project, e));
+	TRY(network_gc(db, e));
 	return sweep_trash(db, e);
 }
 

@@ -116,3 +116,26 @@ steps() { # COMMAND…: names of the fail points that it hits
 		soon eval 'leaks >"$T/l1"; diff "$T/l0" "$T/l1"' || { echo "left behind after error at $point"; diff "$T/l0" "$T/l1"; return 1; }
 	done
 }
+
+@test "kill -9 at every fail point of a recreate: the next up ends it, once" {
+	local point
+	project fr <<-'Y'
+	services:
+	  a: {image: "tiny:1", volumes: [/anon], environment: {X: "${X:-1}"}}
+	  b: {image: "tiny:1", network_mode: "service:a"}
+	Y
+	gantry up -d
+	gantry exec -T a sh -c 'echo kept >/anon/f'
+	local points
+	points=$(X=0 steps gantry up -d)
+	[ -n "$points" ] || skip "no fail points in this build"
+	for point in $points; do
+		X=$point GANTRY_FP="$point=kill9" timeout 20 gantry up -d >"$T/out" 2>&1 || true
+		X=$point timeout 20 gantry up -d >"$T/out" 2>&1 || { echo "up after kill at $point:"; cat "$T/out"; return 1; }
+		is "fr-a-1 fr-b-1" eval 'gantry ps -a --format "{{.Name}}" | xargs'
+		is "$point" gantry exec -T a sh -c 'echo $X'
+		is kept gantry exec -T a cat /anon/f
+		[ "$(ls -A "$GANTRY_ROOT/containers" | wc -l)" = 2 ] || { echo "folders left after kill at $point"; return 1; }
+	done
+	gantry down -v -t 0
+}
