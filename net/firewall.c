@@ -7,9 +7,11 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "base/strv.h"
 #include "net/driver.h"
 #include "net/linkname.h"
 #include "net/netopt.h"
+#include "net/network.h"
 #include "net/nft.h"
 #include "net/port.h"
 #include "state/db.h"
@@ -223,5 +225,20 @@ int firewall_remove(struct db *db, const struct network_rows *gone, struct err *
 	held = lock(db_dirs(db), e);
 	TRY(held);
 	TRY(remove_locked(db, nf, gone, e));
+	return 0;
+}
+
+/* A drop anywhere is final, an accept is not: our own table cannot let through what another one's policy drops. */
+int network_warnings(struct strv *ret, struct err *e)
+{
+	AUTO(netlink_close) struct netlink *nf = NULL;
+	AUTO_STRV(chains);
+
+	TRY(netlink_open(NETLINK_BUS_FILTER, &nf, e));
+	TRY(nft_forward_drops(nf, &chains, e));
+	for (size_t i = 0; i < chains.n; i++)
+		strv_addf(ret, "the firewall chain '%s' drops forwarded packets that no rule of it accepts; containers reach other hosts only with "
+			  "rules like: nft insert rule %s iifname \"gb*\" accept; nft insert rule %s oifname \"gb*\" accept", chains.v[i],
+			  chains.v[i], chains.v[i]);
 	return 0;
 }

@@ -463,8 +463,10 @@ int netlink_events(struct netlink *nl, size_t hdr_len, netlink_fn *fn, void *arg
 		ssize_t n = receive(nl, MSG_DONTWAIT, &t);
 		int left = (int)n;
 
-		if (n == 0)
+		if (n == 0) {
+			free(TAKE(nl->answer)); /* a listener lives long and hears little */
 			return lost;
+		}
 		if (n < 0 && t.code != ENOBUFS && t.code != EMSGSIZE)
 			return err_move(e, &t);
 		lost |= n < 0;

@@ -253,44 +253,6 @@ static int insert(struct db *db, const struct network_want *w, const struct net_
 	return r < 0 ? r : 0;
 }
 
-static int create(struct db *db, const struct network_want *w, struct network_row *n, struct err *e)
-{
-	const struct net_driver *drv = net_driver_find(w->driver ? w->driver : "bridge", e);
-	struct net_options o;
-	int r;
-
-	if (!drv)
-		return -ENOTSUP;
-	TRY(net_options_read(drv->name, w->options, &o, NULL, e));
-	if (drv->check)
-		TRY(drv->check(&o, e));
-	r = insert(db, w, drv, &o, n, e);
-	if (r)
-		return r;
-	FP("net.row", e);
-	r = network_up(db, n, e);
-	if (r < 0) { /* nothing half-made stays; what cannot be undone now is still named by the row */
-		AUTO_ERR(t);
-
-		if (network_remove(db, &n->id, 1, &t) < 0)
-			log_debug("undo of network '%s': %s", w->name, err_text(&t));
-		return r;
-	}
-	return 0;
-}
-
-int network_create(struct db *db, const struct network_want *w, struct network_row *ret, struct err *e)
-{
-	AUTO_DONE(network_row_done) struct network_row n = { 0 };
-	int r = create(db, w, &n, e);
-
-	if (r < 0)
-		return err_wrap(e, "network '%s'", w->name);
-	*ret = n;
-	n = (struct network_row){ 0 };
-	return r;
-}
-
 /* Isolation first: the bridge's elements stand before the bridge does. */
 static int isolate(struct db *db, const struct network_row *n, struct err *e)
 {
@@ -384,6 +346,44 @@ static int bring_up(struct db *db, const struct network_row *n, struct err *e)
 	r = drv->up(rt, db_dirs(db), n, &o, e);
 	if (r == 0 && drv->firewall)
 		TRY(reattach(db, rt, n, &o, e));
+	return r;
+}
+
+static int create(struct db *db, const struct network_want *w, struct network_row *n, struct err *e)
+{
+	const struct net_driver *drv = net_driver_find(w->driver ? w->driver : "bridge", e);
+	struct net_options o;
+	int r;
+
+	if (!drv)
+		return -ENOTSUP;
+	TRY(net_options_read(drv->name, w->options, &o, NULL, e));
+	if (drv->check)
+		TRY(drv->check(&o, e));
+	r = insert(db, w, drv, &o, n, e);
+	if (r)
+		return r;
+	FP("net.row", e);
+	r = bring_up(db, n, e);
+	if (r < 0) { /* nothing half-made stays; what cannot be undone now is still named by the row */
+		AUTO_ERR(t);
+
+		if (network_remove(db, &n->id, 1, &t) < 0)
+			log_debug("undo of network '%s': %s", w->name, err_text(&t));
+		return r;
+	}
+	return 0;
+}
+
+int network_create(struct db *db, const struct network_want *w, struct network_row *ret, struct err *e)
+{
+	AUTO_DONE(network_row_done) struct network_row n = { 0 };
+	int r = create(db, w, &n, e);
+
+	if (r < 0)
+		return err_wrap(e, "network '%s'", w->name);
+	*ret = n;
+	n = (struct network_row){ 0 };
 	return r;
 }
 

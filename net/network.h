@@ -35,3 +35,5 @@ int network_gc(struct db *db, struct err *e);
 int network_options_check(const char *driver, const char *options, struct strv *ret_warnings, struct err *e);
 /* "host", "none", "bridge" … : is there such a driver, and can it serve here? */
 int network_driver_check(const char *driver, struct err *e);
+/* Sentences about this host: what will keep containers from reaching others though our part is right (a firewall whose forward chain drops). */
+int network_warnings(struct strv *ret, struct err *e);

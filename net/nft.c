@@ -2,6 +2,7 @@
 #include "net/nft.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/strv.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
@@ -364,6 +365,39 @@ int nft_delete(struct netlink *nf, const char *table, struct err *e)
 	if (r == -ENOENT)
 		return 1;
 	return r < 0 ? err_move(e, &t) : 0;
+}
+
+static int on_chain(void *arg, uint16_t type, const void *hdr, const void *attrs, size_t len, struct err *e)
+{
+	const struct nfgenmsg *g = hdr;
+	const char *table = netlink_attr_str(attrs, len, NFTA_CHAIN_TABLE), *name = netlink_attr_str(attrs, len, NFTA_CHAIN_NAME);
+	const char *family = g->nfgen_family == NFPROTO_INET ? "inet" : g->nfgen_family == NFPROTO_IPV4 ? "ip" :
+			     g->nfgen_family == NFPROTO_IPV6 ? "ip6" : NULL;
+	uint32_t number = 0, policy = NF_ACCEPT;
+	size_t n;
+	const void *hook = netlink_attr(attrs, len, NFTA_CHAIN_HOOK, &n);
+
+	if (hook && family && table && name && netlink_attr_be32(hook, n, NFTA_HOOK_HOOKNUM, &number) && number == NF_INET_FORWARD &&
+	    netlink_attr_be32(attrs, len, NFTA_CHAIN_POLICY, &policy) && policy == NF_DROP)
+		strv_addf(arg, "%s %s %s", family, table, name);
+	return 0;
+}
+
+static void restart_strv(void *arg)
+{
+	strv_clear(arg);
+}
+
+int nft_forward_drops(struct netlink *nf, struct strv *ret, struct err *e)
+{
+	struct nfgenmsg g = { .nfgen_family = NFPROTO_UNSPEC, .version = NFNETLINK_V0 };
+	AUTO_STRV(found);
+	struct netlink_query q = { .type = NFT_TYPE(NFT_MSG_GETCHAIN), .hdr = &g, .hdr_len = sizeof(g), .dump = true, .fn = on_chain,
+				   .restart = restart_strv, .arg = &found };
+
+	TRY(netlink_query(nf, &q, "list of firewall chains", e));
+	strv_copy(ret, &found);
+	return 0;
 }
 
 /* A flush sends removals of rules, chains and sets before those of tables, several in a datagram: the first one's type decides whether anybody

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct err;
+struct strv;
 /* 0: the table is there and of our version; 1: it is not. */
 int nft_present(struct netlink *nf, const char *table, struct err *e);
 /* Replaces the whole table in one transaction. */
@@ -22,6 +23,8 @@ int nft_delete(struct netlink *nf, const char *table, struct err *e);
 /* Any table of fixed chains and rules, without sets: inside a sandbox. */
 int nft_write_rules(struct netlink *nf, const char *table, const struct nft_chain *chains, const struct nft_rule *rules, struct err *e);
 
+/* Base chains of the forward hook whose policy is drop, as "FAMILY TABLE CHAIN". */
+int nft_forward_drops(struct netlink *nf, struct strv *ret, struct err *e);
 /* NF hears from now on when tables, chains, sets or rules of any table are removed. */
 int nft_listen(struct netlink *nf, struct err *e);
 /* Reads what came: was TABLE among it (or was something lost)? */

@@ -90,11 +90,16 @@ static int find_masters(const struct net_plan *p, struct netlink *rt, struct err
 
 static int make_links(struct up *u, struct err *e)
 {
+	int r;
+
 	TRY(find_masters(u->p, u->rt, e));
 	for (size_t i = 0; i < u->p->nlegs; i++)
 		TRY(u->p->legs[i].driver->join(u->rt, u->fds.netns, &u->p->legs[i], e));
 	u->linked = true;
-	return netlink_flush(u->rt, e);
+	r = netlink_flush(u->rt, e);
+	if (r == -EOPNOTSUPP)
+		err_hint(e, "the kernel has no driver for such links (a module that is not loaded: modprobe bridge, veth, macvlan, ipvlan, 8021q)");
+	return r;
 }
 
 /* A namespace that is just going away may still have the host end: then that one is removed at once. */

@@ -2,13 +2,16 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
+#include "base/strv.h"
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "config.h"
 #include "engine/image/store.h"
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/probe.h"
+#include "net/network.h"
 #include "state/container_store.h"
 #include "state/db.h"
 #include <errno.h>
@@ -50,6 +53,17 @@ static void add_features(struct cJSON *o)
 		json_add_bool(list, features[i].name, features[i].there);
 }
 
+/* Best effort: not everybody may read the firewall. */
+static void add_warnings(struct cJSON *o)
+{
+	AUTO_STRV(warnings);
+	AUTO_ERR(t);
+
+	if (network_warnings(&warnings, &t) < 0)
+		log_debug("firewall: %s", err_text(&t));
+	json_add_strv(o, "Warnings", &warnings);
+}
+
 static int collect(struct app *app, struct cJSON *o, struct err *e)
 {
 	struct ctr_rows rows = CTR_ROWS_INIT;
@@ -79,6 +93,7 @@ static int collect(struct app *app, struct cJSON *o, struct err *e)
 	json_add_str(o, "RootDir", app->dirs.root);
 	json_add_str(o, "RunDir", app->dirs.run);
 	json_add_str(o, "ID", app->dirs.root_id);
+	add_warnings(o);
 	return 0;
 }
 
@@ -118,7 +133,12 @@ static int info_run(struct app *app, void *opts, const struct strv *args, struct
 		TRY(format_template(o->format, info, &text, e));
 		printf("%s\n", text);
 	} else {
+		AUTO_STRV(warnings);
+
 		print_plain(info);
+		json_strv(info, "Warnings", &warnings);
+		for (size_t i = 0; i < warnings.n; i++)
+			log_warning("%s", warnings.v[i]);
 	}
 	return 0;
 }
