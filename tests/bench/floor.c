@@ -40,6 +40,9 @@
 static const char *hierarchies[] = {"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"};
 #define NHIER (sizeof hierarchies / sizeof *hierarchies)
 
+static int v1;
+static char bridge_name[16], tag[8]; /* our own, so that two runs do not meet */
+
 static double now(void)
 {
 	struct timespec t;
@@ -87,19 +90,18 @@ static void become_container(const char *work, const char *rootfs, int i)
 	die("exec /bin/sleep");
 }
 
-static int v1;
 
 /* Makes the directories; returns the v2 one, opened, or -1 on v1. */
 static int make_cgroups(int i)
 {
 	char dir[200], path[300];
 	if (!v1) {
-		snprintf(dir, sizeof dir, "/sys/fs/cgroup/floor%d", i);
+		snprintf(dir, sizeof dir, "/sys/fs/cgroup/floor%s.%d", tag, i);
 		mkdir(dir, 0755);
 		return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
 	for (size_t h = 0; h < NHIER; h++) {
-		snprintf(dir, sizeof dir, "/sys/fs/cgroup/%s/floor%d", hierarchies[h], i);
+		snprintf(dir, sizeof dir, "/sys/fs/cgroup/%s/floor%s.%d", hierarchies[h], tag, i);
 		mkdir(dir, 0755);
 		if (strcmp(hierarchies[h], "cpuset"))
 			continue;
@@ -122,7 +124,7 @@ static void join_cgroups(int i)
 {
 	char path[300];
 	for (size_t h = 0; v1 && h < NHIER; h++) {
-		snprintf(path, sizeof path, "/sys/fs/cgroup/%s/floor%d/tasks", hierarchies[h], i);
+		snprintf(path, sizeof path, "/sys/fs/cgroup/%s/floor%s.%d/tasks", hierarchies[h], tag, i);
 		put(path, "0");
 	}
 }
@@ -131,17 +133,17 @@ static void remove_cgroups(int i)
 {
 	char dir[200];
 	for (size_t h = 0; h < NHIER; h++) {
-		snprintf(dir, sizeof dir, "/sys/fs/cgroup/%s/floor%d", hierarchies[h], i);
+		snprintf(dir, sizeof dir, "/sys/fs/cgroup/%s/floor%s.%d", hierarchies[h], tag, i);
 		rmdir(dir);
 	}
-	snprintf(dir, sizeof dir, "/sys/fs/cgroup/floor%d", i);
+	snprintf(dir, sizeof dir, "/sys/fs/cgroup/floor%s.%d", tag, i);
 	rmdir(dir);
 }
 
 static void add_veth(struct nl_sock *nl, int bridge, pid_t pid, int i)
 {
 	char name[16];
-	snprintf(name, sizeof name, "floor%d", i);
+	snprintf(name, sizeof name, "fl%s.%u", tag, (unsigned)i % 10000);
 	struct rtnl_link *veth = rtnl_link_veth_alloc(), *peer = rtnl_link_veth_get_peer(veth);
 	rtnl_link_set_name(veth, name);
 	rtnl_link_set_master(veth, bridge);
@@ -182,11 +184,14 @@ int main(int argc, char **argv)
 		die("mkdtemp");
 	struct nl_sock *nl = nl_socket_alloc();
 	nl_connect(nl, NETLINK_ROUTE);
-	if (system("ip link add floorbr type bridge && ip link set floorbr up"))
+	snprintf(tag, sizeof tag, "%d", getpid() % 100000);
+	snprintf(bridge_name, sizeof bridge_name, "flbr%s", tag);
+	snprintf(cmd, sizeof cmd, "ip link add %s type bridge && ip link set %s up", bridge_name, bridge_name);
+	if (system(cmd))
 		die("bridge");
 	struct nl_cache *links;
 	rtnl_link_alloc_cache(nl, AF_UNSPEC, &links);
-	int bridge = rtnl_link_name2i(links, "floorbr");
+	int bridge = rtnl_link_name2i(links, bridge_name);
 	pid_t *pids = calloc(n, sizeof *pids);
 	v1 = access("/sys/fs/cgroup/memory/tasks", F_OK) == 0;
 
@@ -234,11 +239,11 @@ int main(int argc, char **argv)
 		for (int i = 0; i < n; i++)
 			remove_cgroups(i);
 	struct rtnl_link *br = rtnl_link_alloc();
-	rtnl_link_set_name(br, "floorbr");
+	rtnl_link_set_name(br, bridge_name);
 	rtnl_link_delete(nl, br);
 	for (int i = 0; net && i < n; i++) { /* the veths go with their namespaces */
 		char name[16];
-		snprintf(name, sizeof name, "floor%d", i);
+		snprintf(name, sizeof name, "fl%s.%u", tag, (unsigned)i % 10000);
 		while (if_nametoindex(name))
 			usleep(500);
 	}
