@@ -246,7 +246,7 @@ static int spawn(struct dns_host *h, int theirs, struct err *e)
 
 static int start(struct dns_host *h, struct err *e)
 {
-	int pair[2];
+	int pair[2], room = 4 << 20;
 	auto_close int ours = -1, theirs = -1;
 
 	FP("net.dns.start", e);
@@ -255,6 +255,8 @@ static int start(struct dns_host *h, struct err *e)
 	ours = pair[0];
 	theirs = pair[1];
 	TRY(fd_nonblock(ours, true, e));
+	/* A thousand sandboxes are told of at once, before it reads the first. */
+	(void)setsockopt(ours, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
 	h->started_ns = time_mono_ns();
 	TRY(spawn(h, theirs, e));
 	TRY(watch_fd(h->loop, &h->wsock, ours, EPOLLIN, on_sock, e));
