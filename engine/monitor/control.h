@@ -4,7 +4,7 @@
  *
  * Request  {"v":1,"op":"start","id":"…", …}, with descriptors where an operation needs them.
  * Reply    {"ok":true, …} or {"ok":false,"error":{"text","hint","exit","code"}}. A request gets exactly one final reply; before it, "attach" may
- * get stream messages. A closed socket without a reply means that the monitor died: the client connects again (a new one comes by itself).
+ * get stream messages. Rows are committed before the reply, but whoever tells a user syncs them first (db_sync), once a command. A closed socket without a reply means that the monitor died: the client connects again (a new one comes by itself).
  *
  *   start {id}                     reply when the program was exec'd (or the failing step)
  *   stop {id,timeout_ns,signal}    signal, grace, kill; reply {code,known} when it is gone and its row says exited. timeout_ns < 0: the spec's.

@@ -48,7 +48,7 @@ enum join { JOIN_IPC, JOIN_PID, JOIN_UTS, JOIN_NET, JOINS };
 static const char *const join_files[JOINS] = { "ipc", "pid", "uts", "net" };
 struct launch {
 	struct mctr *c;
-	struct net_plan *plan;          /* NULL: the host's network */
+	const struct net_plan *plan;    /* NULL: the host's network */
 	bool make_net;                  /* else NETNS or joins[JOIN_NET] */
 	struct proc_id joins[JOINS];    /* first processes of other containers, pid 0: none */
 	char *monitor, *keep;           /* programs */
@@ -56,7 +56,6 @@ struct launch {
 };
 static void launch_done(struct launch *l)
 {
-	net_plan_free(l->plan);
 	free(l->monitor);
 	free(l->keep);
 }
@@ -135,7 +134,9 @@ static int prepare_net(struct launch *l, struct err *e)
 		TRY(net_sandbox_prepare(db, c->sandbox_id, e));
 		l->make_net = true;
 	}
-	return load_plan(c, &l->plan, e);
+	TRY(load_plan(c, &c->plan, e));
+	l->plan = c->plan;
+	return 0;
 }
 static int prepare(struct launch *l, struct err *e)
 {
@@ -451,14 +452,14 @@ void sandbox_up(struct mctr *c)
 {
 	struct monitor *m = c->m;
 	struct sandbox *s = c->sandbox;
-	AUTO(net_plan_free) struct net_plan *plan = NULL;
+	AUTO(net_plan_free) struct net_plan *plan = TAKE(c->plan); /* of this start; adopted: none yet */
 	AUTO_ERR(e);
 
 	s->phase = SANDBOX_UP;
 	launch_waiting(m, s);
 	if (s->fds.dns_udp < 0 && s->fds.nports == 0)
 		return;
-	if (load_plan(c, &plan, &e) < 0) {
+	if (!plan && load_plan(c, &plan, &e) < 0) {
 		monitor_report(m, "network", &e);
 		return;
 	}

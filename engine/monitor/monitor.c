@@ -41,7 +41,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-static const int64_t idle_after = 2000000000;
+static const int64_t idle_after = 500000000;
 enum { REPORT_MAX = 256 << 10 };
 
 /* ---- small services for the other files ---- */
@@ -313,18 +313,6 @@ static void forget(struct monitor *m)
 	}
 }
 
-/* What was told must survive a power cut: one fdatasync for all answers of this turn. */
-static void answer(struct monitor *m)
-{
-	AUTO_ERR(e);
-
-	if (!m->replies)
-		return;
-	m->replies = false;
-	if (m->db && db_sync(m->db, &e) < 0)
-		monitor_report(m, "state", &e);
-	serve_flush(m);
-}
 static bool anything_left(const struct monitor *m)
 {
 	if (m->clients || m->children || m->expecting)
@@ -341,7 +329,10 @@ static void turn_end(struct monitor *m)
 		rows_flush(m);
 		launch_all(m);
 	}
-	answer(m);
+	if (m->replies) {
+		m->replies = false;
+		serve_flush(m);
+	}
 	forget(m);
 }
 

@@ -91,6 +91,7 @@ struct mctr {
 	struct child cleanup;
 	bool launch, launched;     /* to be launched at the end of this turn; K is at work */
 	bool netup;                /* this K makes the sandbox */
+	struct net_plan *plan;     /* of the start under way */
 	bool adopting;             /* a monitor that has just begun waits for its keeper's HELLO; what the row said: */
 	enum ctr_state adopt_as;
 	enum ctr_health adopt_health;

@@ -61,6 +61,7 @@ enum ctr_state ctr_row_state(const struct mctr *c)
 }
 static void enter(struct mctr *c, enum mstate s)
 {
+	net_plan_free(TAKE(c->plan));
 	log_debug("%s: %s -> %s", c->spec->name, mstate_name(c->state), mstate_name(s));
 	c->state = s;
 	monitor_dirty(c);

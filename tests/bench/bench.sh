@@ -21,8 +21,9 @@ shift $((OPTIND - 1))
 build=${BUILD:-$PWD/build}
 export PATH=$build:$PATH
 T=$(mktemp -d /tmp/gantry-bench.XXXXXX)
-export GANTRY_ROOT=$T/root GANTRY_RUN=$T/run COMPOSE_PROJECT_NAME=bench
-trap 'cd "$T" && gantry down -v -t 0 >/dev/null 2>&1; cd /; rm -rf "$T"' EXIT
+R=$(mktemp -d /dev/shm/gantry-bench.XXXXXX) # a tmpfs, as /run is
+export GANTRY_ROOT=$T/root GANTRY_RUN=$R COMPOSE_PROJECT_NAME=bench
+trap 'cd "$T" && gantry down -v -t 0 >/dev/null 2>&1; cd /; rm -rf "$T" "$R"' EXIT
 
 cc -O2 tests/bench/floor.c -o "$T/floor" $(pkg-config --cflags --libs libnl-3.0 libnl-route-3.0)
 libs=$(ldd "$build/gantry" | awk '$3 ~ "^/" {print $3}' | grep -vE '/(libc|ld-linux[^/]*)\.so')
@@ -60,6 +61,7 @@ for n; do
 		put "exec.$n" "$(ms gantry exec -T s1 true)"
 		put "link.$n" "$(ms "$T/link")"
 		if [ "$r" = 1 ]; then
+			sleep 1 # idle
 			mon=$(pgrep -f "^gantry-monitor bench( |$)")
 			put "pss.monitor.$n" "$(awk '/^Pss:/{s += $2} END {print s}' "/proc/$mon/smaps_rollup")"
 			for k in /proc/[0-9]*/exe; do
