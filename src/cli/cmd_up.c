@@ -20,6 +20,7 @@
 #include "net/network.h"
 #include "plan/apply.h"
 #include "plan/observe.h"
+#include "plan/op_labels.h"
 #include "state/container_store.h"
 #include "state/lock.h"
 #include <errno.h>
@@ -288,6 +289,24 @@ static int up_attached(struct attached *a, const struct plan *plan, struct err *
 
 /* --- the command --------------------------------------------------------------------------------------------- */
 
+/* Wrong values of driver_opts end the command before anything is made; what the driver does not know is said, docker passes over it. */
+static int check_networks(const struct project *p, struct err *e)
+{
+	for (size_t i = 0; i < p->networks.n; i++) {
+		const struct network *n = &p->networks.v[i];
+		auto_free char *options = op_json_of(&n->driver_opts);
+		AUTO_STRV(warnings);
+
+		if (n->external || !n->used)
+			continue;
+		if (network_options_check(n->driver, options, &warnings, e) < 0)
+			return err_wrap(e, "network '%s'", n->key);
+		for (size_t k = 0; k < warnings.n; k++)
+			log_warning("network '%s': %s", n->key, warnings.v[k]);
+	}
+	return 0;
+}
+
 static int up_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct up_opts *o = opts;
@@ -299,6 +318,8 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 
 	TRY(check_opts(o, e));
 	r = fill_plan(app, o, args, &up, e);
+	if (r >= 0)
+		r = check_networks(app->project, e);
 	if (r >= 0)
 		r = choose_shown(&a, args, e);
 	if (r >= 0)
