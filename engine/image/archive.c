@@ -474,8 +474,25 @@ int archive_scan(const struct archive *a, struct cJSON **ret_plan, struct err *e
 	return 0;
 }
 
+/* The bytes could not be unpacked: when they are not those of BLOB, that is why. */
+static int layer_blame(struct digest_bytes *in, struct digest *sum, const char *blob, struct err *e)
+{
+	char got[DIGEST_STR];
+	AUTO_ERR(wrong);
+	AUTO_ERR(ignored);
+
+	if (bytes_drain(&in->b, &ignored) < 0)
+		return -e->code;
+	digest_end(sum, got);
+	if (digest_compare(got, blob, &wrong) < 0) {
+		err_clear(e);
+		return err_move(e, &wrong);
+	}
+	return -e->code;
+}
+
 /* RAW: the blob as it is stored. */
-static int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, struct err *e)
+int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, struct err *e)
 {
 	const char *blob = json_str(layer, "blob");
 	int64_t size = json_int(layer, "size", -1);
@@ -483,11 +500,15 @@ static int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, stru
 	AUTO(inflate_free) struct inflate *z = NULL;
 	struct digest_bytes checked;
 	char got[DIGEST_STR];
+	int r;
 
 	digest_bytes_init(&checked, raw, sum, 0);
 	checked.announced = size;
-	TRY(inflate_open(&checked.b, &z, e));
-	TRY(bytes_copy(inflate_bytes(z), fd, NULL, e));
+	r = inflate_open(&checked.b, &z, e);
+	if (r >= 0)
+		r = bytes_copy(inflate_bytes(z), fd, NULL, e);
+	if (r < 0)
+		return blob ? layer_blame(&checked, sum, blob, e) : r;
 	TRY(bytes_drain(&checked.b, e));
 	if (!blob)
 		return 0;

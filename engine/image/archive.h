@@ -30,3 +30,5 @@ struct archive {
 int archive_scan(const struct archive *a, struct cJSON **ret_plan, struct err *e);
 /* Writes the uncompressed bytes of LAYER (an element of the plan's layers) to FD. The blob's digest and size are verified. */
 int archive_layer(const struct archive *a, bool spooled, const struct cJSON *layer, int fd, struct err *e);
+/* The uncompressed bytes of RAW to FD. LAYER's "blob" and "size" (of RAW) are verified, where it has them. */
+int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, struct err *e);

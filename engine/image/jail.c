@@ -261,3 +261,65 @@ int jail_enter(const struct jail *j, struct err *e)
 	limit_resources();
 	return filter_system_calls(e);
 }
+
+int jail_close_others(const int *fds, size_t nfds, struct err *e)
+{
+	const struct jail j = { .fds = fds, .nfds = nfds };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return err_sys(e, "open '/dev/null'");
+	close_others(&j, null);
+	return 0;
+}
+
+/* What a process with network and resolver must not do either: become another program, look into others, build namespaces, load code into the kernel. */
+static const int denied[] = {
+	SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare,
+	SYS_setns, SYS_bpf, SYS_perf_event_open, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_userfaultfd, SYS_kill, SYS_tkill, SYS_init_module,
+	SYS_finit_module, SYS_kexec_load, SYS_personality,
+#ifdef SYS_io_uring_setup
+	SYS_io_uring_setup,
+#endif
+};
+
+static int forbid_system_calls(struct err *e)
+{
+	struct sock_filter code[10 + 2 * ARRAY_LEN(denied)];
+	unsigned short n = 0;
+
+	code[n++] = (struct sock_filter)LOAD(arch);
+	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+	code[n++] = (struct sock_filter)ANSWER(SECCOMP_RET_KILL_PROCESS);
+	code[n++] = (struct sock_filter)LOAD(nr);
+#ifdef __x86_64__
+	/* the x32 numbers of the same calls */
+	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
+	code[n++] = (struct sock_filter)ANSWER(DENY);
+#endif
+	for (size_t i = 0; i < ARRAY_LEN(denied); i++) {
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)denied[i], 0, 1);
+		code[n++] = (struct sock_filter)ANSWER(DENY);
+	}
+	code[n++] = (struct sock_filter)ANSWER(SECCOMP_RET_ALLOW);
+
+	struct sock_fprog prog = { n, code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) < 0)
+		return err_sys(e, "seccomp");
+	return 0;
+}
+
+int jail_nobody(struct err *e)
+{
+	const struct rlimit none = { 0 };
+
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(e, "prctl");
+	drop_bounding(0);
+	TRY(become_nobody(e));
+	TRY(keep_caps(0, e));
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)setrlimit(RLIMIT_CORE, &none);
+	return forbid_system_calls(e);
+}

@@ -27,3 +27,7 @@ struct jail {
 /* For good. Where CAP_SYS_ADMIN is missing (gantry itself runs in a container) the root is changed with chroot(2), and the network namespace stays;
  * everything else has to work. */
 int jail_enter(const struct jail *j, struct err *e);
+/* For one that needs the network: nobody without capabilities that can execute nothing and see into nobody; root and descriptors stay. */
+int jail_nobody(struct err *e);
+/* Every descriptor but these and 2; 0 and 1 become /dev/null. */
+int jail_close_others(const int *fds, size_t nfds, struct err *e);

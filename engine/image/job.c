@@ -27,37 +27,13 @@
 #include "engine/image/archive.h"
 #include "engine/image/digest.h"
 #include "engine/image/jail.h"
+#include "engine/image/job_priv.h"
 #include "engine/image/layer.h"
 #include "engine/image/manifest.h"
 #include "engine/image/pack.h"
+#include "engine/image/pull.h"
 #include "engine/image/tar.h"
 #include "engine/image/wire.h"
-
-enum { JOBS_MAX = 8, MESSAGE_MAX = 64 << 10, PIPE_BYTES = 1 << 20 };
-
-struct child {
-	const char *role;   /* for messages; NULL: not running */
-	pid_t pid;
-	int sock;
-	bool ended, good;
-	struct err failure;
-};
-struct job {
-	struct child feeder, unpacker;
-	int image, layer, nlayers;
-	const struct cJSON *plan; /* the layer, NULL for import */
-	char dir[16];
-	struct cJSON *result;
-};
-struct boss {
-	int sock, tmp, input, spool;
-	bool import, spooled;
-	struct archive archive;
-	struct layer_unpack unpack;
-	char *what;
-	struct job *jobs;
-	size_t njobs, next, running, most;
-};
 
 /* ---- the children's side ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -72,7 +48,7 @@ static void child_say(int sock, char kind, const void *p, size_t n, int fd)
 }
 
 /* Reports and ends. */
-static _Noreturn void child_end(int sock, int r, const struct cJSON *result, const struct err *e)
+_Noreturn void child_end(int sock, int r, const struct cJSON *result, const struct err *e)
 {
 	if (r < 0) {
 		size_t n;
@@ -157,7 +133,7 @@ static int feed_here(struct boss *b, const struct job *j, int out, int sock, str
 /* ---- the boss's side ----------------------------------------------------------------------------------------------------------------------------- */
 
 /* Forks; 0 in the child, whose socket is in *ret_sock. */
-static int child_start(struct child *c, const char *role, int *ret_sock, struct err *e)
+int child_start(struct child *c, const char *role, int *ret_sock, struct err *e)
 {
 	int pair[2];
 
@@ -193,7 +169,7 @@ static void child_reap(struct child *c)
 	c->ended = true;
 }
 
-static void child_kill(struct child *c)
+void child_kill(struct child *c)
 {
 	if (!c->role)
 		return;
@@ -205,7 +181,7 @@ static void child_kill(struct child *c)
 }
 
 /* One message of a child. RESULT takes what 'R' brings. */
-static void child_hear(struct boss *b, struct child *c, struct cJSON **result)
+void child_hear(struct boss *b, struct child *c, struct cJSON **result)
 {
 	auto_free char *p = xmalloc(MESSAGE_MAX);
 	int fds[1];
@@ -233,11 +209,10 @@ static void child_hear(struct boss *b, struct child *c, struct cJSON **result)
 	}
 }
 
-static int job_start(struct boss *b, struct job *j, struct err *e)
+int job_start(struct boss *b, struct job *j, struct err *e)
 {
 	int pipe_fds[2], sock = -1;
 
-	snprintf(j->dir, sizeof(j->dir), "%zu", (size_t)(j - b->jobs));
 	if (mkdirat(b->tmp, j->dir, 0755) < 0)
 		return err_sys(e, "make a folder for the layer");
 	TRY(fd_pipe(pipe_fds, e));
@@ -258,7 +233,7 @@ static int job_start(struct boss *b, struct job *j, struct err *e)
 	TRY(child_start(&j->feeder, "reader", &sock, e));
 	if (sock >= 0) {
 		AUTO_ERR(failure);
-		int r = feed_here(b, j, out, sock, &failure);
+		int r = b->feed(b, j, out, sock, &failure);
 
 		child_end(sock, r, NULL, &failure);
 	}
@@ -280,15 +255,29 @@ static int job_failure(struct job *j, struct err *e)
 	return err_wrap(e, "layer %d of %d (%.19s)", j->layer + 1, j->nlayers, str0(json_str(j->plan, "diff")));
 }
 
-static int job_finish(struct boss *b, struct job *j, struct err *e)
+int job_result(struct boss *b, struct job *j, struct err *e)
 {
-	struct cJSON *place;
-
 	b->running--;
 	if (!j->feeder.good || !j->unpacker.good || j->unpacker.failure.code)
 		return job_failure(j, e);
 	if (j->plan && digest_compare(str0(json_str(j->result, "diff")), str0(json_str(j->plan, "diff")), e) < 0)
 		return err_wrap(e, "layer %d of %d", j->layer + 1, j->nlayers);
+	return 0;
+}
+
+void job_done(struct job *j)
+{
+	child_kill(&j->feeder);
+	child_kill(&j->unpacker);
+	json_free(j->result);
+	j->result = NULL;
+}
+
+static int job_finish(struct boss *b, struct job *j, struct err *e)
+{
+	struct cJSON *place;
+
+	TRY(job_result(b, j, e));
 	place = json_add_array(j->result, "layer");
 	json_add_int(place, NULL, j->image);
 	json_add_int(place, NULL, j->layer);
@@ -332,12 +321,20 @@ static int jobs_turn(struct boss *b, struct err *e)
 	return 0;
 }
 
+static int job_next(struct boss *b, struct err *e)
+{
+	struct job *j = &b->jobs[b->next];
+
+	snprintf(j->dir, sizeof(j->dir), "%u", (unsigned)b->next++);
+	return job_start(b, j, e);
+}
+
 static int jobs_run(struct boss *b, struct err *e)
 {
 	while (b->next < b->njobs || b->running) {
 		FP("image.unpack", e);
 		while (b->next < b->njobs && b->running < b->most)
-			TRY(job_start(b, &b->jobs[b->next++], e));
+			TRY(job_next(b, e));
 		TRY(jobs_turn(b, e));
 	}
 	return 0;
@@ -345,11 +342,8 @@ static int jobs_run(struct boss *b, struct err *e)
 
 static void jobs_done(struct boss *b)
 {
-	for (struct job *j = b->jobs; j < b->jobs + b->njobs; j++) {
-		child_kill(&j->feeder);
-		child_kill(&j->unpacker);
-		json_free(j->result);
-	}
+	for (struct job *j = b->jobs; j < b->jobs + b->njobs; j++)
+		job_done(j);
 	free(b->jobs);
 }
 
@@ -479,6 +473,8 @@ static int boss_run(struct boss *b, struct err *e)
 	b->archive = (struct archive){ b->input, json_bool(request, "is_dir", false), -1, b->unpack.max_bytes, b->what };
 	if (mkdirat(b->tmp, "empty", 0555) < 0)
 		return err_sys(e, "make a temporary folder");
+	if (streq(str0(json_str(request, "op")), "pull"))
+		return pull_boss(b, request, e);
 	TRY(b->import ? run_import(b, e) : run_load(b, e));
 	json_add_bool(done, "done", true);
 	return wire_send(b->sock, done, e);
@@ -496,7 +492,7 @@ static void clean_up(struct boss *b)
 
 int image_boss(int sock, int tmp, int input, struct err *e)
 {
-	struct boss b = { .sock = sock, .tmp = tmp, .input = input, .spool = -1 };
+	struct boss b = { .sock = sock, .tmp = tmp, .input = input, .spool = -1, .feed = feed_here };
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);

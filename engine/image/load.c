@@ -26,35 +26,16 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/image/change.h"
+#include "engine/image/load_priv.h"
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "engine/image/wire.h"
 #include "state/db.h"
 
-enum { ENTRIES_DEFAULT = 4 << 20, TMP_NAME = 16, JOBS_MOST = 4, TRIES = 16 };
+enum { JOBS_MOST = 4, TRIES = 16 };
 
-/* A layer that is to get a row. */
-struct new_layer {
-	char chain[DIGEST_TEXT], diff[DIGEST_TEXT];
-	char *parent;       /* ChainID, NULL */
-	char *dir;          /* in tmp, NULL until it is unpacked */
-	int64_t size;
-};
-struct load {
-	struct db *db;
-	const struct dirs *dirs;
-	const char *driver;
-	int layers_lock, tmp, sock;
-	char *tmp_path, tmp_name[TMP_NAME + 1];
-	pid_t pid;
-	struct map layers;  /* ChainID -> struct new_layer, parents first */
-	struct strv *report;
-	const struct image_source *src;
-	size_t arrived;
-};
-
-static void new_layer_free(void *p)
+void new_layer_free(void *p)
 {
 	struct new_layer *l = p;
 
@@ -116,7 +97,7 @@ static int start_program(struct load *l, int input, struct err *e)
 	return 0;
 }
 
-static uint64_t layer_max(const struct image_source *src)
+uint64_t load_layer_max(const struct image_source *src)
 {
 	const char *text = getenv("GANTRY_MAX_LAYER");
 	int64_t bytes;
@@ -136,24 +117,30 @@ static int send_request(struct load *l, const char *op, const struct image_sourc
 	json_add_bool(request, "is_dir", is_dir);
 	json_add_str(request, "what", src->what);
 	json_add_int(request, "form", streq(l->driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE);
-	json_add_int(request, "max_bytes", (int64_t)MIN(layer_max(src), (uint64_t)INT64_MAX));
+	json_add_int(request, "max_bytes", (int64_t)MIN(load_layer_max(src), (uint64_t)INT64_MAX));
 	json_add_int(request, "max_entries", ENTRIES_DEFAULT);
 	json_add_int(request, "jobs", MAX(1, MIN(cpus, JOBS_MOST)));
 	return wire_send(l->sock, request, e);
 }
 
-static int load_start(struct load *l, const char *op, const struct image_source *src, struct err *e)
+int load_open(struct load *l, int input, struct err *e)
 {
 	auto_free char *why = NULL;
-	struct stat st;
 
-	if (fstat(src->fd, &st) < 0)
-		return err_sys(e, "'%s'", src->what);
 	TRY(image_collect(l->db, NULL, e));
 	TRY(image_driver(l->dirs, &l->driver, &why, e));
 	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
 	TRY(tmp_make(l, e));
-	TRY(start_program(l, src->fd, e));
+	return start_program(l, input, e);
+}
+
+static int load_start(struct load *l, const char *op, const struct image_source *src, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(src->fd, &st) < 0)
+		return err_sys(e, "'%s'", src->what);
+	TRY(load_open(l, src->fd, e));
 	return send_request(l, op, src, S_ISDIR(st.st_mode), e);
 }
 
@@ -167,7 +154,7 @@ static int hear(struct load *l, struct cJSON **ret, struct err *e)
 	return r < 0 ? err_wrap(e, "%s", l->src->what) : r;
 }
 
-static void load_done(struct load *l)
+void load_done(struct load *l)
 {
 	AUTO_ERR(ignored);
 	int status;
@@ -194,7 +181,7 @@ static void load_done(struct load *l)
 
 /* ---- what is in it, and what of it is missing ---------------------------------------------------------------------------------------------------- */
 
-static bool layer_is_there(struct load *l, const char *chain)
+bool load_layer_is_there(struct load *l, const char *chain)
 {
 	AUTO_DONE(layer_row_done) struct layer_row row = { 0 };
 	auto_free char *path = layer_path(l->dirs, chain);
@@ -203,7 +190,7 @@ static bool layer_is_there(struct load *l, const char *chain)
 	return layer_get(l->db, chain, &row, &ignored) == 0 && streq(row.driver, l->driver) && file_exists(path);
 }
 
-static struct new_layer *layer_new(struct load *l, const char *chain, const char *diff, const char *parent)
+struct new_layer *load_layer_new(struct load *l, const char *chain, const char *diff, const char *parent)
 {
 	struct new_layer *n = xcalloc(1, sizeof(*n));
 
@@ -227,9 +214,9 @@ static int image_wants(struct load *l, const struct cJSON *image, int64_t number
 	for (size_t i = 0; i < chain.n; i++) {
 		struct cJSON *pair;
 
-		if (map_has(&l->layers, chain.v[i]) || layer_is_there(l, chain.v[i]))
+		if (map_has(&l->layers, chain.v[i]) || load_layer_is_there(l, chain.v[i]))
 			continue;
-		layer_new(l, chain.v[i], info.diff_ids.v[i], i ? chain.v[i - 1] : NULL);
+		load_layer_new(l, chain.v[i], info.diff_ids.v[i], i ? chain.v[i - 1] : NULL);
 		pair = json_add_array(want, NULL);
 		json_add_int(pair, NULL, number);
 		json_add_int(pair, NULL, (int64_t)i);
@@ -301,7 +288,7 @@ static int receive_layers(struct load *l, const struct cJSON *plan, struct err *
 /* ---- into the store ------------------------------------------------------------------------------------------------------------------------------ */
 
 /* The folder to its place. What is there without a row, or in another driver's form, goes to the trash. */
-static int layer_place(struct load *l, struct new_layer *n, struct err *e)
+int load_layer_place(struct load *l, struct new_layer *n, struct err *e)
 {
 	auto_free char *to = layer_path(l->dirs, n->chain);
 	char random[17];
@@ -339,8 +326,8 @@ static int layers_place(struct load *l, struct err *e)
 		if (!n->dir)
 			return err_set(e, EPROTO, "layer %.19s did not come", n->chain);
 		/* Another load was faster: its tree is as good. */
-		if (!layer_is_there(l, n->chain))
-			TRY(layer_place(l, n, e));
+		if (!load_layer_is_there(l, n->chain))
+			TRY(load_layer_place(l, n, e));
 	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) < 0)
@@ -403,7 +390,7 @@ static void drop_hidden(struct load *l, struct strv *chain)
 }
 
 /* CONFIG's row and names. ID is that of its very bytes. */
-static int insert_image(struct load *l, const char *config, const char *manifest, const struct strv *names, const char *event, char id[DIGEST_TEXT],
+int load_insert_image(struct load *l, const char *config, const char *manifest, const struct strv *names, const char *event, char id[DIGEST_TEXT],
 	struct err *e)
 {
 	AUTO_DONE(config_info_done) struct config_info info = { 0 };
@@ -434,7 +421,7 @@ static int load_rows(struct load *l, const struct cJSON *plan, struct err *e)
 		AUTO_STRV(names);
 
 		json_strv(c, "tags", &names);
-		TRY(insert_image(l, str0(json_str(c, "config")), json_str(c, "manifest"), &names, "load", id, e));
+		TRY(load_insert_image(l, str0(json_str(c, "config")), json_str(c, "manifest"), &names, "load", id, e));
 		for (size_t i = 0; i < names.n; i++)
 			strv_addf(l->report, "Loaded image: %s", ref_familiar(names.v[i]));
 		if (names.n == 0)
@@ -444,7 +431,7 @@ static int load_rows(struct load *l, const struct cJSON *plan, struct err *e)
 	return 0;
 }
 
-static int finish(struct load *l, int r, struct err *e)
+int load_finish(struct load *l, int r, struct err *e)
 {
 	if (r >= 0)
 		r = db_commit(l->db, e);
@@ -456,7 +443,7 @@ static int finish(struct load *l, int r, struct err *e)
 }
 
 /* Two loads of the same layer place it one after the other. */
-static int commit_lock(struct load *l, int *ret_fd, struct err *e)
+int load_commit_lock(struct load *l, int *ret_fd, struct err *e)
 {
 	auto_free char *path = dirs_root(l->dirs, "images/commit.lock");
 
@@ -474,10 +461,10 @@ int image_load(struct db *db, const struct image_source *src, struct strv *repor
 	TRY(hear(&l, &plan, e));
 	TRY(send_wants(&l, plan, e));
 	TRY(receive_layers(&l, plan, e));
-	TRY(commit_lock(&l, &lock, e));
+	TRY(load_commit_lock(&l, &lock, e));
 	TRY(layers_place(&l, e));
 	TRY(db_begin(db, e));
-	return finish(&l, load_rows(&l, plan, e), e);
+	return load_finish(&l, load_rows(&l, plan, e), e);
 }
 
 /* ---- import -------------------------------------------------------------------------------------------------------------------------------------- */
@@ -526,9 +513,9 @@ static int import_receive(struct load *l, char diff[DIGEST_TEXT], struct err *e)
 	if (!dir || strchr(dir, '/') || *dir == '.' || !said || !digest_is_valid(said) || strlen(said) >= DIGEST_TEXT)
 		return err_set(e, EPROTO, "gantry-image does not say what it unpacked");
 	snprintf(diff, DIGEST_TEXT, "%s", said);
-	if (layer_is_there(l, diff))
+	if (load_layer_is_there(l, diff))
 		return 0;
-	n = layer_new(l, diff, diff, NULL);
+	n = load_layer_new(l, diff, diff, NULL);
 	n->dir = xstrdup(dir);
 	n->size = json_int(message, "size", 0);
 	return 0;
@@ -555,15 +542,15 @@ int image_import(struct db *db, const struct image_source *src, const struct ima
 	TRY(load_start(&l, "import", src, e));
 	TRY(import_receive(&l, diff, e));
 	TRY(import_config(src, how, diff, &config, e));
-	TRY(commit_lock(&l, &lock, e));
+	TRY(load_commit_lock(&l, &lock, e));
 	TRY(layers_place(&l, e));
 	TRY(db_begin(db, e));
 
 	int r = layers_insert(&l, e);
 
 	if (r >= 0)
-		r = insert_image(&l, config, NULL, &names, "import", id, e);
-	TRY(finish(&l, r, e));
+		r = load_insert_image(&l, config, NULL, &names, "import", id, e);
+	TRY(load_finish(&l, r, e));
 	*ret_id = xstrdup(id);
 	return 0;
 }

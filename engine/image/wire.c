@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/str.h"
 
 enum wire_kind { WIRE_JSON = 1, WIRE_ERR = 2 };
 struct wire_head {
@@ -76,4 +77,23 @@ int wire_recv(int fd, struct cJSON **ret, struct err *e)
 		return err_set(e, EPROTO, "an error that says nothing");
 	}
 	return json_parse(text, head.len, "message", ret, e);
+}
+
+void wire_add_err(struct cJSON *o, const char *key, const struct err *failure)
+{
+	struct cJSON *j = json_add_object(o, key);
+
+	json_add_int(j, "code", failure->code);
+	json_add_str(j, "text", err_text(failure));
+	json_add_str(j, "hint", failure->hint);
+}
+
+int wire_raise(const struct cJSON *failed, struct err *e)
+{
+	int64_t code = json_int(failed, "code", EPROTO);
+
+	err_set(e, code > 0 && code < 4096 ? (int)code : EPROTO, "%s", str0(json_str(failed, "text")));
+	if (json_str(failed, "hint"))
+		err_hint(e, "%s", json_str(failed, "hint"));
+	return -e->code;
 }

@@ -20,3 +20,6 @@ int wire_send(int fd, const struct cJSON *j, struct err *e);
 int wire_send_err(int fd, const struct err *failure, struct err *e);
 /* 0; -EPIPE: the other side ended; otherwise the error that it sent. */
 int wire_recv(int fd, struct cJSON **ret, struct err *e);
+/* An error as a part of a message, and back: raises it, returns its negative code. */
+void wire_add_err(struct cJSON *o, const char *key, const struct err *failure);
+int wire_raise(const struct cJSON *failed, struct err *e);

@@ -287,6 +287,35 @@ static int up_attached(struct attached *a, const struct plan *plan, struct err *
 	return r < 0 ? r : follow(a, e);
 }
 
+/* --- images first -------------------------------------------------------------------------------------------- */
+
+/* Images that are here, but have to be asked for again: what comes decides which containers are recreated. A dry run asks nobody. */
+static int fetch_due(struct app *app, const struct up_opts *o, struct plan_options *opt, struct err *e)
+{
+	AUTO(observed_free) struct observed *seen = NULL;
+	AUTO(plan_free) struct plan *plan = NULL;
+	struct plan_options due = *opt;
+	enum progress_mode mode = app->progress;
+	struct plan_runner r;
+	int res = 0;
+
+	if (app->g.dry_run)
+		return 0;
+	due.only_due = due.include_deps = true;
+	opt->pulled = true;
+	TRY(observe(app->db, app->name, app->project, 0, &seen, e));
+	TRY(plan_pull(app->project, seen, &due, &plan, e));
+	if (plan->n == 0)
+		return 0;
+	if (o->quiet_pull)
+		app->progress = PROGRESS_QUIET;
+	TRY(plan_runner_init(&r, app, e));
+	res = plan_runner_run(&r, plan, "Pulling", e);
+	plan_runner_done(&r);
+	app->progress = mode;
+	return res;
+}
+
 /* --- the command --------------------------------------------------------------------------------------------- */
 
 /* Wrong values of driver_opts end the command before anything is made; what the driver does not know is said, docker passes over it. */
@@ -322,6 +351,8 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 		r = check_networks(app->project, e);
 	if (r >= 0)
 		r = choose_shown(&a, args, e);
+	if (r >= 0)
+		r = fetch_due(app, o, &up.opt, e);
 	if (r >= 0)
 		r = observe(app->db, app->name, app->project, OBSERVE_ORDER, &seen, e);
 	if (r >= 0 && !app->g.dry_run) /* what others removed of networks that are to stay */

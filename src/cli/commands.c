@@ -18,6 +18,7 @@ const struct cmd *const commands[] = {
 	&cmd_plan,
 	&cmd_port,
 	&cmd_ps,
+	&cmd_pull,
 	&cmd_restart,
 	&cmd_rm,
 	&cmd_scale,

@@ -21,6 +21,7 @@ extern const struct cmd cmd_pause;
 extern const struct cmd cmd_plan;
 extern const struct cmd cmd_port;
 extern const struct cmd cmd_ps;
+extern const struct cmd cmd_pull, cmd_image_pull;
 extern const struct cmd cmd_restart;
 extern const struct cmd cmd_rm;
 extern const struct cmd cmd_scale;

@@ -63,11 +63,13 @@ void plan_runner_done(struct plan_runner *r)
 static void report(void *arg, const struct op *op, enum apply_state state, const char *id, const char *text)
 {
 	static const enum progress_state shown[] = {
-		[APPLY_BEGIN] = PROGRESS_WORKING, [APPLY_TEXT] = PROGRESS_WORKING, [APPLY_DONE] = PROGRESS_DONE,
+		[APPLY_BEGIN] = PROGRESS_WORKING, [APPLY_TEXT] = PROGRESS_WORKING, [APPLY_FIGURE] = PROGRESS_WORKING, [APPLY_DONE] = PROGRESS_DONE,
 		[APPLY_WARNING] = PROGRESS_WARNING, [APPLY_FAILED] = PROGRESS_ERROR, [APPLY_SKIPPED] = PROGRESS_WARNING,
 	};
 	struct plan_runner *r = arg;
 
+	if (state == APPLY_FIGURE && !progress_animated(r->progress) && r->app->progress != PROGRESS_JSON)
+		return;
 	progress_event(r->progress, id, shown[state], state == APPLY_FAILED ? "Error" : text);
 	if (state == APPLY_WARNING && text && r->app->progress != PROGRESS_QUIET) {
 		progress_pause(r->progress);
@@ -78,7 +80,7 @@ static void report(void *arg, const struct op *op, enum apply_state state, const
 int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *what, struct err *e)
 {
 	struct app *app = r->app;
-	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .host_shutdown = app->host_shutdown,
+	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .layers = (int)app->g.parallel, .host_shutdown = app->host_shutdown,
 				   .renew_anon_volumes = r->renew_anon_volumes };
 	int res;
 

@@ -36,6 +36,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_ls.c \
 	src/cli/cmd_port.c \
 	src/cli/cmd_ps.c \
+	src/cli/cmd_pull.c \
 	src/cli/cmd_stop.c \
 	src/cli/cmd_top.c \
 	src/cli/cmd_up.c \

@@ -100,6 +100,7 @@ void apply_free(struct apply *a)
 		close(a->gen);
 	if (a->watched_monitor >= 0)
 		close(a->watched_monitor);
+	op_images_done(a);
 	map_done(&a->images);
 	news_clear(a);
 	free(a->news);
@@ -434,7 +435,7 @@ static int outcome(struct apply *a, struct err *e)
 static void advance(struct apply *a, bool *ended_waits)
 {
 	while (launch_ready(a))
-		;
+		op_images_fetch(a);
 	if ((a->stopped || a->cancelled) && !*ended_waits) {
 		*ended_waits = true;
 		end_waits(a);

@@ -17,13 +17,14 @@ struct op;
 struct plan;
 struct project;
 
-enum apply_state { APPLY_BEGIN, APPLY_TEXT /* news of a long step */, APPLY_DONE, APPLY_WARNING, APPLY_FAILED, APPLY_SKIPPED };
+enum apply_state { APPLY_BEGIN, APPLY_TEXT /* news of a long step */, APPLY_FIGURE /* a count of it that moves often: for terminals */, APPLY_DONE, APPLY_WARNING, APPLY_FAILED, APPLY_SKIPPED };
 /* ID "Container p-web-1" as docker compose shows it. TEXT "Creating", "Created", "Waiting", "Healthy"; of a failure its text. */
 typedef void apply_report(void *arg, const struct op *op, enum apply_state state, const char *id, const char *text);
 struct apply_options {
 	apply_report *report;  /* NULL: silent */
 	void *arg;
 	int parallel;          /* operations at once; <= 0: no limit */
+	int layers;            /* of images, at once; <= 0: a default */
 	bool renew_anon_volumes;
 	bool host_shutdown;    /* stops because the host goes down: the project is marked to come back */
 };

@@ -23,6 +23,7 @@ struct task {
 	enum task_state state;
 	struct err e;
 	bool warned;
+	bool fetch;          /* an image that op_images_fetch() is to ask for */
 	char *id;            /* of the container that it made, or works on */
 	task_fn *cancel;     /* ends it early, NULL: it is left to end */
 	/* a request to the monitor: task_request() */
@@ -57,6 +58,8 @@ struct apply {
 	struct apply_news *news;
 	size_t nnews, news_cap;
 	struct map images;   /* reference -> struct apply_image */
+	struct image_pull **pulls; /* under way */
+	size_t npulls, pulls_cap;
 };
 /* Ends T with R (t->e set when R < 0); what waited for it becomes ready. */
 void task_end(struct task *t, int r);
@@ -80,5 +83,8 @@ task_fn op_wait;
 task_fn op_project_remove;
 /* All of N at once: links go in one batch. Each task gets its result. */
 void op_networks_remove(struct task **tasks, size_t n);
+/* Images that were asked for since the last call: fetched by one program. */
+void op_images_fetch(struct apply *a);
+void op_images_done(struct apply *a);
 /* Looks again at the rows that T waits for. */
 void op_wait_look(struct task *t);

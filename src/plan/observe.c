@@ -6,8 +6,10 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "compose/project.h"
 #include "engine/container/container.h"
+#include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "state/db.h"
 #include "state/lock.h"
@@ -174,6 +176,23 @@ static int read_volumes(struct db *db, struct observed *o, const struct project 
 	return 0;
 }
 
+static int when_checked(struct db *db, struct observed *o, const char *ref, struct err *e)
+{
+	AUTO_DONE(image_remote_done) struct image_remote remote = { 0 };
+	AUTO_DONE(ref_done) struct ref name = { 0 };
+	AUTO_ERR(an_id);
+	auto_free char *full = NULL;
+	int r;
+
+	if (ref_parse_tagged(ref, &name, &an_id) < 0)
+		return 0;
+	full = ref_text(&name);
+	r = image_remote_get(db, full, &remote, e);
+	if (r == 0)
+		map_set(&o->image_checked, ref, xmemdup(&remote.checked_ns, sizeof remote.checked_ns));
+	return r < 0 ? r : 0;
+}
+
 static int resolve_image(struct db *db, struct observed *o, const char *ref, struct err *e)
 {
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
@@ -184,9 +203,10 @@ static int resolve_image(struct db *db, struct observed *o, const char *ref, str
 	r = image_resolve(db, ref, &row, e);
 	if (r < 0)
 		return err_wrap(e, "image '%s'", ref);
-	if (r == 0)
-		map_set(&o->images, ref, TAKE(row.id));
-	return 0;
+	if (r > 0)
+		return 0;
+	map_set(&o->images, ref, TAKE(row.id));
+	return when_checked(db, o, ref, e);
 }
 
 static int read_images(struct db *db, struct observed *o, const struct project *p, struct err *e)
@@ -209,7 +229,8 @@ int observe(struct db *db, const char *project, const struct project *p, unsigne
 	AUTO(observed_free) struct observed *o = xcalloc(1, sizeof *o);
 
 	o->project = xstrdup(project);
-	o->images = MAP_INIT(free);
+	o->images = o->image_checked = MAP_INIT(free);
+	o->now_ns = time_now_ns();
 	FP("plan.observe", e);
 	TRY(read_containers(db, o, (flags & OBSERVE_ORDER) && !p, e)); /* a file tells the order better than labels */
 	TRY(read_uses(db, o, e));

@@ -36,6 +36,8 @@ struct observed {
 	struct network_rows networks; /* the project's, and those the file names otherwise (external ones) */
 	struct volume_rows volumes;
 	struct map images;            /* reference as in the file -> id (char *); absent: not here */
+	struct map image_checked;     /* reference -> int64_t *: when its registry was asked last (ns since the epoch); absent: never */
+	int64_t now_ns;
 };
 enum { OBSERVE_ORDER = 1 };
 /* P NULL: by the project's name alone. */

@@ -29,6 +29,7 @@ void observed_free(struct observed *o)
 	network_rows_done(&o->networks);
 	volume_rows_done(&o->volumes);
 	map_done(&o->images);
+	map_done(&o->image_checked);
 	free(o);
 }
 

@@ -6,6 +6,7 @@
  * images, then whatever is made or replaced, then starts and waits. plan_text() prints the list that apply() runs.
  *
  *   plan_up        create or recreate what differs, start what does not run       plan_down     stop, remove containers, networks, …
+ *   plan_pull      fetch images
  *   plan_services  stop, start, restart, kill, pause, unpause, rm of what is there
  *
  * A project by name alone (P NULL): order comes from labels, everything else from rows.
@@ -56,6 +57,7 @@ struct op {
 	int make;                    /* index of the operation that makes the container, OP_NONE: it is there (ctr) */
 	enum op_condition condition; /* OP_WAIT */
 	const char *signal;          /* OP_CTR_KILL */
+	const char *platform;        /* OP_IMAGE_PULL, NULL: this machine's */
 	bool optional;               /* OP_WAIT: only services wait that do not require it: its failure is a warning */
 	bool volumes;                /* OP_CTR_REMOVE: anonymous volumes too */
 	bool force;                  /* OP_CTR_REMOVE: also when it runs */
@@ -94,10 +96,18 @@ struct plan_options {
 	const char *rmi;             /* "all", "local", NULL */
 	bool stop;                   /* rm -s */
 	const char *signal;          /* kill */
+	/* pull */
+	bool include_deps, ignore_buildable, carry_on;
+	bool only_due;               /* what up fetches before it plans: images that are here, and whose policy wants them looked after */
+	bool pulled;                 /* up: that was done */
 };
 #define PLAN_OPTIONS_INIT ((struct plan_options){ .stop_timeout_ns = -1 })
 
 int plan_up(const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret, struct err *e);
+/* Images of the services that are named; PHASE_IMAGE operations only. */
+int plan_pull(const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret, struct err *e);
+/* Just these, each by itself. */
+struct plan *plan_pull_refs(const struct strv *refs, const char *platform);
 int plan_down(const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret, struct err *e);
 /* KIND: OP_CTR_STOP, _START, _RESTART, _KILL, _PAUSE, _UNPAUSE, _REMOVE (rm: stopped ones, with opt->stop all). P may be NULL. */
 int plan_services(enum op_kind kind, const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret,

@@ -58,3 +58,9 @@ bool builder_named(const struct builder *b, const char *service); /* also when n
 int plan_wait(struct builder *b, struct view *v, enum op_condition condition, enum op_phase phase);
 /* Start operations of V come after those of what V depends on; WAITS: and after the conditions (healthy, completed). */
 void plan_start_deps(struct builder *b, struct view *v, bool waits);
+/* "" when nothing says otherwise. */
+const char *pull_policy_of(const struct builder *b, const struct service *s);
+/* Why the image REF, which is here, has to be asked for again; NULL: it has not. */
+const char *pull_due(const struct builder *b, const char *ref, const char *policy);
+/* One operation for all services that use it. */
+int plan_add_pull(struct builder *b, const struct service *s, const char *ref, const char *cause);

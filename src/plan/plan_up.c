@@ -16,32 +16,22 @@ static int image_missing(struct builder *b, struct view *v, const char *ref, con
 {
 	if (streq(policy, "never")) {
 		err_set(e, ENOENT, "service '%s': image '%s' is not present, and pull_policy is 'never'", v->name, ref);
-		err_hint(e, "bring it with 'gantry image load' or 'gantry image import'");
+		err_hint(e, "fetch it once with 'gantry image pull %s', or bring it with 'gantry image load'", ref);
 		return -ENOENT;
 	}
-	for (size_t i = 0; i < b->plan->n; i++) /* another service uses it too */
-		if (b->plan->ops[i].kind == OP_IMAGE_PULL && streq(b->plan->ops[i].name, ref)) {
-			v->image_op = (int)i;
-			return 0;
-		}
-	v->image_op = plan_add(b, OP_IMAGE_PULL, PHASE_IMAGE, ref, "not present");
-	plan_op(b, v->image_op)->service = v->s;
-	plan_op(b, v->image_op)->service_name = v->name;
+	v->image_op = plan_add_pull(b, v->s, ref, "not present");
 	return 0;
 }
 
 static int plan_image(struct builder *b, struct view *v, struct err *e)
 {
-	const char *ref = service_image(v->s), *policy = v->s->pull_policy;
+	const char *ref = service_image(v->s), *policy = pull_policy_of(b, v->s), *due;
 
-	if (b->opt->pull && !streq(b->opt->pull, "policy"))
-		policy = b->opt->pull;
-	policy = policy ? policy : "missing";
 	if (!map_has(&b->o->images, ref))
 		return image_missing(b, v, ref, policy, e);
-	if (!streq(policy, "missing") && !streq(policy, "if_not_present") && !streq(policy, "never"))
-		strv_addf(&b->plan->warnings, "service '%s': pull policy '%s' has no effect yet, image '%s' is used as it is", v->name, policy,
-			  ref);
+	due = b->opt->pulled || v->s->build ? NULL : pull_due(b, ref, policy);
+	if (due)
+		v->image_op = plan_add_pull(b, v->s, ref, due);
 	return 0;
 }
 

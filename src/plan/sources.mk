@@ -5,7 +5,7 @@ libplan_a_SOURCES = \
 	src/plan/lower_mounts.c src/plan/lower_net.c src/plan/observe.c src/plan/observe.h src/plan/observed.c \
 	src/plan/op_container.c src/plan/op_image.c src/plan/op_image.h src/plan/op_labels.h src/plan/op_network.c src/plan/op_run.c \
 	src/plan/op_run.h src/plan/op_volume.c src/plan/op_wait.c src/plan/plan.c src/plan/plan.h src/plan/plan_build.h \
-	src/plan/plan_down.c src/plan/plan_text.c src/plan/plan_up.c src/plan/sweep.c src/plan/sweep.h
+	src/plan/plan_down.c src/plan/plan_pull.c src/plan/plan_text.c src/plan/plan_up.c src/plan/sweep.c src/plan/sweep.h
 EXTRA_DIST += tests/cases/plan tests/cases/lower
 
 if HAVE_CMOCKA

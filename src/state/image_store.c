@@ -378,3 +378,71 @@ int image_name_list(struct db *db, struct image_names *ret, struct err *e)
 	}
 	return r;
 }
+
+/* ---- registries ---- */
+
+void image_remote_done(struct image_remote *r)
+{
+	free(r->ref);
+	free(r->id);
+	free(r->digest);
+	free(r->manifest);
+	*r = (struct image_remote){ 0 };
+}
+
+void image_remotes_done(struct image_remotes *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		image_remote_done(&l->v[i]);
+	free(l->v);
+	*l = (struct image_remotes){ 0 };
+}
+
+static struct image_remote remote_row(struct stmt *s)
+{
+	return (struct image_remote){ .ref = stmt_dup(s, 0), .id = stmt_dup(s, 1), .digest = stmt_dup(s, 2), .manifest = stmt_dup(s, 3),
+				      .checked_ns = stmt_int(s, 4) };
+}
+
+int image_remote_set(struct db *db, const struct image_remote *r, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_IMG_REMOTE_SET, r->ref, e);
+
+	if (!s)
+		return -e->code;
+	stmt_bind_str(s, 2, r->id);
+	stmt_bind_str(s, 3, r->digest);
+	stmt_bind_str(s, 4, r->manifest);
+	stmt_bind_int(s, 5, r->checked_ns);
+	TRY(stmt_run(s, e));
+	return 0;
+}
+
+int image_remote_get(struct db *db, const char *ref, struct image_remote *ret, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_IMG_REMOTE_GET, ref, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	r = stmt_step(s, e);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	*ret = remote_row(s);
+	stmt_reset(s);
+	return 0;
+}
+
+int image_remote_of(struct db *db, const char *id, struct image_remotes *ret, struct err *e)
+{
+	struct stmt *s = stmt_key(db, SQL_IMG_REMOTE_OF, id, e);
+	int r;
+
+	if (!s)
+		return -e->code;
+	while ((r = stmt_step(s, e)) == 1) {
+		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
+		ret->v[ret->n++] = remote_row(s);
+	}
+	return r;
+}

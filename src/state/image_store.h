@@ -55,3 +55,20 @@ int image_name_get(struct db *db, const char *ref, char **ret_id, struct err *e)
 int image_name_delete(struct db *db, const char *ref, struct err *e);              /* 1: none */
 /* Every change of an image or its names also writes (or removes) root/images/meta/HEX.json, from which a lost database is rebuilt. */
 int image_name_list(struct db *db, struct image_names *ret, struct err *e);        /* by ref */
+
+/* What a registry said about a name when it was last asked. */
+struct image_remote {
+	char *ref, *id;    /* canonical name; the image that was pulled by it */
+	char *digest;      /* what the name stood for: of the index, where there is one */
+	char *manifest;    /* of the image itself */
+	int64_t checked_ns;
+};
+struct image_remotes {
+	struct image_remote *v;
+	size_t n, cap;
+};
+void image_remote_done(struct image_remote *r);
+void image_remotes_done(struct image_remotes *l);
+int image_remote_set(struct db *db, const struct image_remote *r, struct err *e);
+int image_remote_get(struct db *db, const char *ref, struct image_remote *ret, struct err *e); /* 1: none */
+int image_remote_of(struct db *db, const char *id, struct image_remotes *ret, struct err *e);

@@ -101,5 +101,12 @@ const char *const schema_migrations[] = {
 	"	seq INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, type TEXT NOT NULL, action TEXT NOT NULL,\n"
 	"	project TEXT, service TEXT, actor TEXT, attributes TEXT\n"
 	");\n",
+
+	/* 2: what a registry said about a name, and when */
+	"CREATE TABLE image_remote (\n"
+	"	ref TEXT PRIMARY KEY, id TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE, digest TEXT NOT NULL, manifest TEXT NOT NULL,\n"
+	"	checked_ns INTEGER NOT NULL\n"
+	") WITHOUT ROWID;\n"
+	"CREATE INDEX image_remote_id ON image_remote(id);\n",
 };
 const int schema_version = ARRAY_LEN(schema_migrations);

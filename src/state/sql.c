@@ -141,6 +141,9 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_IMG_NAMES_OF] = "SELECT ref FROM image_name WHERE id = ?1 ORDER BY ref",
 	[SQL_IMG_NAME_DELETE] = "DELETE FROM image_name WHERE ref = ?1",
 	[SQL_IMG_NAME_LIST] = "SELECT ref, id FROM image_name ORDER BY ref",
+	[SQL_IMG_REMOTE_SET] = "INSERT OR REPLACE INTO image_remote (ref, id, digest, manifest, checked_ns) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_IMG_REMOTE_GET] = "SELECT ref, id, digest, manifest, checked_ns FROM image_remote WHERE ref = ?1",
+	[SQL_IMG_REMOTE_OF] = "SELECT ref, id, digest, manifest, checked_ns FROM image_remote WHERE id = ?1 ORDER BY ref",
 
 	[SQL_EVENT_ADD] = "INSERT INTO event (time_ns, type, action, project, service, actor, attributes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_EVENT_TRIM] = "DELETE FROM event WHERE seq <= ?1",

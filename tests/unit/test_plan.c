@@ -213,7 +213,7 @@ static void read_observed(struct pcase *c)
 
 	c->o = xcalloc(1, sizeof *c->o);
 	c->o->project = xstrdup("p");
-	c->o->images = MAP_INIT(free);
+	c->o->images = c->o->image_checked = MAP_INIT(free);
 	if (!nothing && (file_read(path, TEXT_MAX, &text, &n, &e) < 0 || json_parse(text, n, "observed.json", &j, &e) < 0))
 		fail_msg("%s: %s", path, err_text(&e));
 	for (size_t i = 0; i < p->services.n; i++)

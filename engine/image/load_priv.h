@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/image/load_priv.h - between load.c and remote.c: a folder for what is unpacked, the program that unpacks, layers and rows into the store
+ */
+#pragma once
+#include "base/digest.h"
+#include "base/map.h"
+#include "engine/image/load.h"
+#include <sys/types.h>
+
+struct dirs;
+enum { ENTRIES_DEFAULT = 4 << 20, TMP_NAME = 16 };
+
+/* A layer that is to get a row. */
+struct new_layer {
+	char chain[DIGEST_TEXT], diff[DIGEST_TEXT];
+	char *parent;       /* ChainID, NULL */
+	char *dir;          /* in tmp, NULL until it is unpacked */
+	int64_t size;
+};
+struct load {
+	struct db *db;
+	const struct dirs *dirs;
+	const char *driver;
+	int layers_lock, tmp, sock;
+	char *tmp_path, tmp_name[TMP_NAME + 1];
+	pid_t pid;
+	struct map layers;  /* ChainID -> struct new_layer, parents first */
+	struct strv *report;
+	const struct image_source *src;
+	size_t arrived;
+};
+
+void new_layer_free(void *layer);
+/* Starts gantry-image on INPUT (borrowed), with a folder of its own in images/tmp and the store's lock shared. */
+int load_open(struct load *l, int input, struct err *e);
+void load_done(struct load *l);
+uint64_t load_layer_max(const struct image_source *src);
+bool load_layer_is_there(struct load *l, const char *chain);
+struct new_layer *load_layer_new(struct load *l, const char *chain, const char *diff, const char *parent);
+/* Two loads of the same layer place it one after the other. */
+int load_commit_lock(struct load *l, int *ret_fd, struct err *e);
+/* Its folder to its place; its data must be durable before (syncfs). */
+int load_layer_place(struct load *l, struct new_layer *n, struct err *e);
+/* CONFIG's row and names. ID is that of its very bytes. Layers have their rows. */
+int load_insert_image(struct load *l, const char *config, const char *manifest, const struct strv *names, const char *event, char id[DIGEST_TEXT],
+	struct err *e);
+/* Commits, or rolls back after R < 0. */
+int load_finish(struct load *l, int r, struct err *e);

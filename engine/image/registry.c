@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every request is a call: it may be redirected, challenged, delayed and given to another host before it is answered.
+ *
+ *   call_begin ─► http ─► call_ended ─┬─ 2xx            CALL_OK
+ *       ▲                             ├─ 401            token or Basic ─┐
+ *       │                             ├─ 3xx            another address ├─ CALL_AGAIN (at again_ns)
+ *       └─────────────────────────────┼─ 408 429 5xx    wait            │
+ *                                     ├─ a mirror fails the next host  ─┘
+ *                                     └─ anything else  an error that names the cause
+ */
+#include "engine/image/registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/image/auth.h"
+#include "engine/image/digest.h"
+#include "engine/image/registry_error.h"
+#include "engine/image/retry.h"
+
+enum { REDIRECTS_MAX = 10, AUTHS_MAX = 2 };
+static const char accept_manifests[] =
+	"Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
+	"application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+
+struct host_state {
+	struct auth auth;
+	bool plain;     /* https did not work: http from now on */
+	bool known;     /* an answer came */
+	bool failed;    /* a mirror that is passed over */
+};
+struct registry {
+	struct http *http;
+	struct registry_hosts hosts;
+	struct host_state *state;
+	char *name, *repo, *shown; /* "docker.io", "library/web", "web" */
+	struct strv scopes;
+	void (*note)(void *arg, const char *text);
+	void *arg;
+};
+
+enum call_outcome { CALL_OK = 0, CALL_AGAIN = 1 };
+struct call {
+	struct registry *r;
+	const char *method, *accept, *type;
+	char *path;             /* after /v2/, or an address of its own when it begins with http */
+	char *target;           /* where a redirect led */
+	size_t host;
+	int64_t range;          /* from this byte on; <= 0: all */
+	const char *body;
+	size_t body_len, max;
+	int body_fd;
+	int64_t body_offset, body_size;
+	const char *content_range;
+	int (*sink)(struct http_request *q, const void *p, size_t n, struct err *e);
+	void *arg;
+	bool origin_only;
+	int tried, redirects, auths;
+	int64_t again_ns;       /* CLOCK_MONOTONIC */
+	struct http_request q;
+};
+
+static void call_done(struct call *c)
+{
+	http_request_done(&c->q);
+	free(c->path);
+	free(c->target);
+	c->path = c->target = NULL;
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int read_credentials(struct registry *r, const struct registry_options *o, struct err *e)
+{
+	for (size_t i = 0; i < r->hosts.n; i++) {
+		struct auth *a = &r->state[i].auth;
+		int res;
+
+		if (o->credential && !r->hosts.v[i].mirror) {
+			a->cred.user = xstrdup0(o->credential->user);
+			a->cred.secret = xstrdup0(o->credential->secret);
+			a->cred.identity = xstrdup0(o->credential->identity);
+			continue;
+		}
+		res = credential_get(r->hosts.v[i].name, r->repo, &a->cred, e);
+		if (res < 0)
+			return err_wrap(e, "credentials");
+		a->anonymous = res == 1;
+	}
+	return 0;
+}
+
+void registry_also_pull(struct registry *r, const char *repository)
+{
+	strv_addf(&r->scopes, "repository:%s:pull", repository);
+}
+
+int registry_open(struct loop *loop, const struct registry_options *o, struct registry **ret, struct err *e)
+{
+	AUTO(registry_free) struct registry *r = xcalloc(1, sizeof(*r));
+	struct utsname u;
+	auto_free char *agent = NULL;
+
+	uname(&u);
+	agent = xasprintf("gantry/%s (linux; %.60s)", PACKAGE_VERSION, u.machine);
+	TRY(http_new(loop, agent, &r->http, e));
+	TRY(registry_hosts_read(o->root, o->ref->host, o->push, &r->hosts, e));
+	r->state = xcalloc(r->hosts.n, sizeof(*r->state));
+	r->name = xstrdup(o->ref->host);
+	r->repo = xstrdup(str0(o->ref->path));
+	r->shown = *r->repo ? ref_familiar_name(o->ref) : xstrdup(r->name);
+	r->note = o->note;
+	r->arg = o->arg;
+	if (*r->repo)
+		strv_addf(&r->scopes, "repository:%s:%s", r->repo, o->push ? "pull,push" : "pull");
+	TRY(read_credentials(r, o, e));
+	*ret = TAKE(r);
+	return 0;
+}
+
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	http_free(r->http);
+	for (size_t i = 0; r->state && i < r->hosts.n; i++)
+		auth_done(&r->state[i].auth);
+	free(r->state);
+	registry_hosts_done(&r->hosts);
+	free(r->name);
+	free(r->repo);
+	free(r->shown);
+	strv_done(&r->scopes);
+	free(r);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct registry_host *host_of(const struct call *c)
+{
+	return &c->r->hosts.v[c->host];
+}
+
+static struct host_state *state_of(const struct call *c)
+{
+	return &c->r->state[c->host];
+}
+
+static char *call_url(const struct call *c)
+{
+	const char *url = host_of(c)->url, *rest = str_after(url, "https://");
+
+	if (c->target)
+		return xstrdup(c->target);
+	if (str_starts(c->path, "http"))
+		return xstrdup(c->path);
+	return state_of(c)->plain && rest ? xasprintf("http://%s/v2/%s", rest, c->path) : xasprintf("%s/v2/%s", url, c->path);
+}
+
+/* The address of the host itself, as it is spoken to now. */
+static bool is_own(const struct call *c, const char *url)
+{
+	auto_free char *origin = http_origin(url), *own = NULL, *base = NULL;
+	const char *rest = str_after(host_of(c)->url, "https://");
+
+	base = state_of(c)->plain && rest ? xasprintf("http://%s", rest) : xstrdup(host_of(c)->url);
+	own = http_origin(base);
+	return origin && own && streq(origin, own);
+}
+
+static int call_begin(struct call *c, struct err *e)
+{
+	struct http_request *q = &c->q;
+	const char *auth = auth_header(&state_of(c)->auth);
+
+	http_request_done(q);
+	q->method = c->method;
+	q->url = call_url(c);
+	if (c->accept)
+		strv_add(&q->headers, c->accept);
+	if (c->type)
+		strv_addf(&q->headers, "Content-Type: %s", c->type);
+	if (c->content_range)
+		strv_addf(&q->headers, "Content-Range: %s", c->content_range);
+	if (c->range > 0)
+		strv_addf(&q->headers, "Range: bytes=%lld-", (long long)c->range);
+	if (auth && is_own(c, q->url)) {
+		strv_add(&q->headers, auth);
+		q->tls = &host_of(c)->tls;
+	} else if (is_own(c, q->url) || host_of(c)->insecure) {
+		q->tls = &host_of(c)->tls;
+	}
+	q->max = c->max;
+	q->body = c->body;
+	q->body_len = c->body_len;
+	q->body_fd = c->body_fd;
+	q->body_offset = c->body_offset;
+	q->body_size = c->body_size;
+	q->sink = c->sink;
+	q->arg = c->arg;
+	return http_start(c->r->http, q, e);
+}
+
+static int again(struct call *c, int64_t wait_ns)
+{
+	c->again_ns = time_mono_ns() + wait_ns;
+	return CALL_AGAIN;
+}
+
+/* To the next host, when this one is a mirror. */
+static int next_host(struct call *c, const struct err *why)
+{
+	if (!host_of(c)->mirror)
+		return 0;
+	log_debug("mirror '%s': %s", host_of(c)->name, why->code ? err_text(why) : "cannot help");
+	if (why->code == ECONNREFUSED || why->code == EHOSTUNREACH || why->code == ETIMEDOUT || why->code == EPROTO)
+		state_of(c)->failed = true;
+	c->host++;
+	c->tried = c->redirects = c->auths = 0;
+	free(TAKE(c->target));
+	return 1;
+}
+
+static int challenged(struct call *c, struct err *e)
+{
+	const struct registry_host *h = host_of(c);
+	AUTO_ERR(failure);
+
+	if (c->target && !is_own(c, c->q.url))
+		return 0; /* a storage address that has expired, most of all */
+	if (c->auths++ >= AUTHS_MAX)
+		return 0;
+	if (auth_answer(&state_of(c)->auth, c->r->http, &c->q, h->name, &c->r->scopes, &h->tls, &c->r->hosts.token_hosts, &failure) >= 0)
+		return again(c, 0);
+	if (next_host(c, &failure))
+		return again(c, 0);
+	err_move(e, &failure);
+	return err_wrap(e, "%s", c->r->shown);
+}
+
+static int redirected(struct call *c, struct err *e)
+{
+	const char *location = http_reply(&c->q, "location");
+	char *target = NULL;
+
+	if (!location)
+		return err_set(e, EPROTO, "'%s' redirects to nowhere", host_of(c)->name);
+	if (++c->redirects > REDIRECTS_MAX)
+		return err_set(e, ELOOP, "'%s' redirects more than %d times", host_of(c)->name, REDIRECTS_MAX);
+	if (http_resolve(c->q.url, location, &target, e) < 0)
+		return err_wrap(e, "'%s' redirects", host_of(c)->name);
+	if (str_starts(c->q.url, "https://") && str_starts(target, "http://")) {
+		auto_free char *host = http_host(target);
+
+		free(target);
+		return err_set(e, EPROTO, "'%s' redirects to '%s' without TLS: not followed", host_of(c)->name, str0(host));
+	}
+	free(c->target);
+	c->target = target;
+	return again(c, 0);
+}
+
+static unsigned jitter(void)
+{
+	unsigned v = 0;
+
+	(void)getrandom(&v, sizeof(v), GRND_NONBLOCK);
+	return v;
+}
+
+static void tell_wait(const struct call *c, int64_t wait)
+{
+	auto_free char *text = NULL;
+
+	if (!c->r->note || wait < INT64_C(900000000))
+		return;
+	text = xasprintf("%s: again in %lld s", c->q.status == 429 ? "too many requests" : c->q.e.code ? "connection lost" : "the registry is busy",
+		(long long)((wait + 999999999) / 1000000000));
+	c->r->note(c->r->arg, text);
+}
+
+/* The answer is none, or one that passes: when to ask again. 0: not. */
+static int retried(struct call *c)
+{
+	int64_t after = retry_after_ns(http_reply(&c->q, "retry-after"), time_now_ns());
+	int64_t wait = retry_delay(c->tried, c->q.status, c->q.e.code, after, jitter());
+
+	/* What a signed address says (403: expired) is not what the registry says: back to it. */
+	if (wait == RETRY_NEVER && c->target && c->q.status >= 400 && c->tried < 2)
+		wait = 0;
+	/* Another host may do at once what a mirror may do later. */
+	if (wait == RETRY_NEVER || (host_of(c)->mirror && c->tried >= 1))
+		return 0;
+	c->tried++;
+	free(TAKE(c->target));
+	c->redirects = 0;
+	tell_wait(c, wait);
+	return again(c, wait);
+}
+
+/* An insecure host that does not speak TLS: http from now on. Certificates are not verified there, so this hides no bad one. */
+static bool try_plain(struct call *c)
+{
+	struct host_state *s = state_of(c);
+
+	if (!host_of(c)->insecure || s->known || s->plain || c->target || !str_starts(host_of(c)->url, "https://"))
+		return false;
+	if (c->q.e.code != EPROTO && c->q.e.code != ECONNREFUSED && c->q.e.code != ECONNRESET)
+		return false;
+	s->plain = true;
+	return true;
+}
+
+/* What came of it. Errors are raised with the name of the image. */
+static int call_ended(struct call *c, struct err *e)
+{
+	struct http_request *q = &c->q;
+	int r;
+
+	if (q->e.code && q->status == 0 && try_plain(c))
+		return again(c, 0);
+	if (!q->e.code) {
+		state_of(c)->known = true;
+		if (q->status >= 200 && q->status < 300)
+			return CALL_OK;
+		if (q->status >= 301 && q->status <= 308 && q->status != 304)
+			return redirected(c, e);
+		if (q->status == 401) {
+			r = challenged(c, e);
+			if (r)
+				return r;
+		}
+	} else if (q->e.code == ENOSPC) {
+		return err_move(e, &q->e);
+	}
+	r = retried(c);
+	if (r)
+		return r;
+	if (next_host(c, &q->e))
+		return again(c, 0);
+	return registry_error(q, c->r->name, c->r->shown, state_of(c)->auth.anonymous, state_of(c)->auth.cred.source, e);
+}
+
+static void first_host(struct call *c)
+{
+	size_t last = c->r->hosts.n - 1;
+
+	for (c->host = 0; c->host < last && (c->origin_only || c->r->state[c->host].failed); c->host++)
+		;
+}
+
+static int sleep_until(struct registry *r, int64_t at)
+{
+	for (int64_t left; (left = at - time_mono_ns()) > 0;)
+		if (http_wait(r->http, left) < 0)
+			return -ECANCELED;
+	return 0;
+}
+
+static int call_run(struct call *c, struct err *e)
+{
+	first_host(c);
+	for (;;) {
+		int res;
+
+		TRY(call_begin(c, e));
+		while (!c->q.finished)
+			if (http_wait(c->r->http, -1) < 0)
+				return err_set(e, ECANCELED, "interrupted");
+		res = call_ended(c, e);
+		if (res != CALL_AGAIN)
+			return res;
+		if (sleep_until(c->r, c->again_ns) < 0)
+			return err_set(e, ECANCELED, "interrupted");
+	}
+}
+
+void registry_wait(struct registry *r, int64_t ns)
+{
+	(void)http_wait(r->http, ns == INT64_MAX ? -1 : ns);
+}
+
+#define CALL(reg, verb) ((struct call){ .r = (reg), .method = (verb), .body_fd = -1, .q = HTTP_REQUEST_INIT })
+
+int registry_ping(struct registry *r, struct err *e)
+{
+	AUTO_DONE(call_done) struct call c = CALL(r, "GET");
+
+	c.path = xstrdup("");
+	return call_run(&c, e);
+}
+
+/* ---- manifests ------------------------------------------------------------------------------------------------------------------------------------- */
+
+int registry_head(struct registry *r, const char *tag, char digest[DIGEST_STR], struct err *e)
+{
+	AUTO_DONE(call_done) struct call c = CALL(r, "HEAD");
+	AUTO_ERR(failure);
+	const char *said;
+
+	c.path = xasprintf("%s/manifests/%s", r->repo, tag);
+	c.accept = accept_manifests;
+	/* It has no body that would say why: GET does. Some do not allow HEAD at all. */
+	if (call_run(&c, &failure) < 0)
+		return c.q.status ? 1 : err_move(e, &failure);
+	said = http_reply(&c.q, "docker-content-digest");
+	if (!said || !digest_is_valid(said))
+		return 1;
+	snprintf(digest, DIGEST_STR, "%s", said);
+	return 0;
+}
+
+void registry_doc_done(struct registry_doc *d)
+{
+	free(d->text);
+	free(d->type);
+	*d = (struct registry_doc){ 0 };
+}
+
+static void digest_of(const char *like, const char *text, size_t n, char out[DIGEST_STR])
+{
+	AUTO(digest_free) struct digest *d = digest_new(like);
+
+	digest_add(d, text, n);
+	digest_end(d, out);
+}
+
+static int manifest_once(struct registry *r, const char *tag, bool origin_only, struct registry_doc *ret, struct err *e)
+{
+	AUTO_DONE(call_done) struct call c = CALL(r, "GET");
+	const char *said, *type;
+
+	c.path = xasprintf("%s/manifests/%s", r->repo, tag);
+	c.accept = accept_manifests;
+	c.max = MANIFEST_MAX;
+	c.origin_only = origin_only;
+	TRY(call_run(&c, e));
+	said = strchr(tag, ':') ? tag : http_reply(&c.q, "docker-content-digest");
+	if (said && !digest_is_valid(said))
+		said = NULL;
+	digest_of(said, c.q.text, c.q.len, ret->digest);
+	if (said && digest_compare(ret->digest, said, e) < 0)
+		return err_wrap(e, "%s: manifest from '%s'", r->shown, host_of(&c)->name);
+	type = str0(http_reply(&c.q, "content-type"));
+	ret->type = xstrndup(type, strcspn(type, "; \t"));
+	ret->text = TAKE(c.q.text);
+	ret->n = c.q.len;
+	return 0;
+}
+
+int registry_manifest(struct registry *r, const char *tag, struct registry_doc *ret, struct err *e)
+{
+	AUTO_ERR(first);
+	int res = manifest_once(r, tag, false, ret, &first);
+
+	if (res != -EBADMSG || r->hosts.n == 1)
+		return res < 0 ? err_move(e, &first) : res;
+	return manifest_once(r, tag, true, ret, e); /* wrong bytes of a mirror */
+}
+
+int registry_text(struct registry *r, const struct descriptor *d, char **ret, struct err *e)
+{
+	AUTO_DONE(call_done) struct call c = CALL(r, "GET");
+	char digest[DIGEST_STR];
+
+	if (d->size < 0 || d->size > MANIFEST_MAX)
+		return err_set(e, EFBIG, "%s: a config of %lld bytes", r->shown, (long long)d->size);
+	c.path = xasprintf("%s/blobs/%s", r->repo, d->digest);
+	c.max = (size_t)d->size + 1;
+	TRY(call_run(&c, e));
+	digest_of(d->digest, c.q.text, c.q.len, digest);
+	if ((int64_t)c.q.len != d->size)
+		return err_set(e, EBADMSG, "%s: %.19s has %zu bytes, not the %lld that are announced", r->shown, d->digest, c.q.len, (long long)d->size);
+	if (digest_compare(digest, d->digest, e) < 0)
+		return err_wrap(e, "%s: config", r->shown);
+	*ret = TAKE(c.q.text);
+	return 0;
+}
+
+/* ---- blobs ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+struct fetch {
+	struct fetch_options o;
+	char *digest;
+	struct call c;
+	int64_t have, skip;     /* skip: bytes of a whole answer that are here already */
+	bool running, begun, checked;
+};
+
+static int check_range(struct fetch *f, struct err *e)
+{
+	const char *range = http_reply(&f->c.q, "content-range"), *length = http_reply(&f->c.q, "content-length");
+	long long from = -1, to = -1, total = -1;
+	AUTO_ERR(ignored);
+	int64_t n;
+
+	f->skip = 0;
+	if (f->c.q.status == 206) {
+		if (!range || sscanf(range, "bytes %lld-%lld/%lld", &from, &to, &total) < 2 || from != f->have || (total >= 0 && total != f->o.size))
+			return err_set(e, EPROTO, "bytes were sent that were not asked for (%s)", range ? range : "no Content-Range");
+		return 0;
+	}
+	f->skip = f->have; /* the whole, from the beginning */
+	if (length && num_int(length, 0, INT64_MAX, &n, &ignored) >= 0 && n != f->o.size)
+		return err_set(e, EBADMSG, "the registry has %lld bytes, the manifest says %lld", (long long)n, (long long)f->o.size);
+	return 0;
+}
+
+static int fetch_sink(struct http_request *q, const void *p, size_t n, struct err *e)
+{
+	struct fetch *f = q->arg;
+	const char *from = p;
+
+	if (!f->checked) {
+		f->checked = true;
+		TRY(check_range(f, e));
+	}
+	if (f->skip > 0) {
+		size_t part = (size_t)MIN(f->skip, (int64_t)n);
+
+		f->skip -= (int64_t)part;
+		from += part;
+		n -= part;
+	}
+	if (n == 0)
+		return 0;
+	if ((int64_t)n > f->o.size - f->have)
+		return err_set(e, EBADMSG, "more bytes than the %lld that are announced", (long long)f->o.size);
+	TRY(fd_write_all(f->o.fd, from, n, e));
+	f->have += (int64_t)n;
+	if (f->o.grown)
+		f->o.grown(f->o.arg, f->have);
+	return 0;
+}
+
+int fetch_new(struct registry *r, const struct fetch_options *o, struct fetch **ret, struct err *e)
+{
+	struct fetch *f;
+	struct stat st;
+
+	if (fstat(o->fd, &st) < 0)
+		return err_sys(e, "look at the blob's file");
+	if (st.st_size > o->size) {
+		if (ftruncate(o->fd, 0) < 0)
+			return err_sys(e, "empty the blob's file");
+		st.st_size = 0;
+	}
+	if (lseek(o->fd, st.st_size, SEEK_SET) < 0)
+		return err_sys(e, "seek");
+	f = xcalloc(1, sizeof(*f));
+	f->o = *o;
+	f->digest = xstrdup(o->digest);
+	f->have = st.st_size;
+	f->c = CALL(r, "GET");
+	f->c.path = xasprintf("%s/blobs/%s", r->repo, o->digest);
+	f->c.sink = fetch_sink;
+	f->c.arg = f;
+	f->c.origin_only = o->from_origin;
+	first_host(&f->c);
+	*ret = f;
+	return 0;
+}
+
+void fetch_free(struct fetch *f)
+{
+	if (!f)
+		return;
+	call_done(&f->c);
+	free(f->digest);
+	free(f);
+}
+
+static int fetch_begin(struct fetch *f, struct err *e)
+{
+	f->c.range = f->have;
+	f->c.again_ns = 0;
+	f->checked = false;
+	f->running = true;
+	return call_begin(&f->c, e);
+}
+
+/* 416: the file has as much as there is, or the range is not understood. */
+static int start_over(struct fetch *f, struct err *e)
+{
+	if (ftruncate(f->o.fd, 0) < 0 || lseek(f->o.fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "empty the blob's file");
+	f->have = 0;
+	return 0;
+}
+
+static int fetch_ended(struct fetch *f, struct err *e)
+{
+	int64_t before = f->c.range > 0 ? f->c.range : 0;
+	int r;
+
+	f->running = false;
+	if (f->have > before)
+		f->c.tried = 0; /* it gets on: the tries are for those that bring nothing */
+	if (f->c.q.status == 416 && f->have > 0) {
+		TRY(start_over(f, e));
+		return again(&f->c, 0);
+	}
+	if (f->c.q.e.code == EPROTO && f->c.q.status == 206)
+		TRY(start_over(f, e));
+	r = call_ended(&f->c, e);
+	if (r < 0)
+		return err_wrap(e, "layer %.19s", f->digest);
+	if (r == CALL_OK && f->have < f->o.size) {
+		/* a whole answer that is too short */
+		if (++f->c.tried >= RETRY_MOST)
+			return err_set(e, EBADMSG, "layer %.19s has %lld bytes, not the %lld that are announced", f->digest, (long long)f->have,
+				(long long)f->o.size);
+		return again(&f->c, 0);
+	}
+	return r;
+}
+
+int fetch_turn(struct fetch *f, int64_t *ret_wait_ns, struct err *e)
+{
+	int64_t now = time_mono_ns();
+
+	*ret_wait_ns = INT64_MAX;
+	if (f->have == f->o.size)
+		return 1;
+	if (!f->begun) {
+		f->begun = true;
+		TRY(fetch_begin(f, e));
+	}
+	if (f->running && f->c.q.finished) {
+		int r = fetch_ended(f, e);
+
+		if (r < 0)
+			return r;
+		if (f->have == f->o.size)
+			return 1;
+	}
+	if (f->running)
+		return 0;
+	if (f->c.again_ns > now) {
+		*ret_wait_ns = f->c.again_ns - now;
+		return 0;
+	}
+	return fetch_begin(f, e);
+}
