@@ -305,7 +305,7 @@ static void sort_by_depth(struct mountplan *p, size_t first)
 		}
 }
 
-static void add_paths(struct mountplan *p, const struct ctr_spec *s)
+static void add_paths(struct mountplan *p, const struct ctr_spec *s, const struct plan_host *h)
 {
 	if (s->privileged || s->unconfined_paths)
 		return;
@@ -313,6 +313,9 @@ static void add_paths(struct mountplan *p, const struct ctr_spec *s)
 		strv_copy(&p->masked, &s->masked);
 	for (size_t i = 0; !s->masked.n && i < ARRAY_LEN(default_masked); i++)
 		strv_add(&p->masked, default_masked[i]);
+	/* they tell a neighbour's load (GHSA-6fw5-f8r9-fgfm) */
+	for (unsigned i = 0; !s->masked.n && i < h->throttled_cpus; i++)
+		strv_addf(&p->masked, "/sys/devices/system/cpu/cpu%u/thermal_throttle", i);
 	if (s->readonly_paths.n)
 		strv_copy(&p->readonly_paths, &s->readonly_paths);
 	for (size_t i = 0; !s->readonly_paths.n && i < ARRAY_LEN(default_readonly); i++)
@@ -330,7 +333,7 @@ int mountplan_make(const struct ctr_spec *s, const struct plan_host *h, struct m
 	for (size_t i = 0; i < s->nmounts; i++)
 		TRY(add_user(&p, &s->mounts[i], e));
 	sort_by_depth(&p, first);
-	add_paths(&p, s);
+	add_paths(&p, s, h);
 	p.root_readonly = s->read_only;
 	*ret = p;
 	p = MOUNTPLAN_INIT;

@@ -50,7 +50,7 @@ struct plan_host {
 	const char *cgroup_path;             /* the container's, below each of them */
 	const char *etc_dir;                 /* hosts, hostname, resolv.conf; NULL */
 	const char *init;                    /* init program on the host, NULL */
-	bool host_net;
+	unsigned throttled_cpus;             /* CPUs with a thermal_throttle folder, counted from 0 */
 	bool ipc_joined;                     /* another container's ipc namespace */
 };
 struct mountplan {

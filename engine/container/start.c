@@ -105,7 +105,7 @@ static int make_plan(struct start *s, struct err *e)
 	const struct cgroup_layout *l;
 	auto_free char *init = NULL, *etc = NULL;
 	struct plan_host h = {
-		.cgroup_path = s->cgroup, .etc_dir = s->a->etc_dir, .host_net = s->a->netns < 0,
+		.cgroup_path = s->cgroup, .etc_dir = s->a->etc_dir, 
 		.ipc_joined = s->a->join_ipc >= 0,
 	};
 
@@ -118,6 +118,8 @@ static int make_plan(struct start *s, struct err *e)
 		TRY(host_etc_write(s->a->dirs, s->spec, &etc, e));
 		h.etc_dir = etc;
 	}
+	if (access("/sys/devices/system/cpu/cpu0/thermal_throttle", F_OK) == 0)
+		h.throttled_cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_CONF), 0);
 	h.cgroup_v2 = l->v2;
 	h.cgroup_unified = l->unified;
 	h.cgroup_v1 = dirs;

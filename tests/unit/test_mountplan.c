@@ -17,6 +17,7 @@
 static const char *const v1[] = { "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory", NULL };
 static const struct plan_host host_v1 = { .cgroup_unified = "/sys/fs/cgroup/unified", .cgroup_v1 = v1, .cgroup_path = "g/ID", .etc_dir = "/c" };
 static const struct plan_host host_v2 = { .cgroup_v2 = true, .cgroup_unified = "/sys/fs/cgroup", .cgroup_path = "g/ID" };
+static const struct plan_host host_hot = { .cgroup_v2 = true, .cgroup_unified = "/sys/fs/cgroup", .cgroup_path = "g/ID", .throttled_cpus = 2 };
 static const struct plan_host host_init = { .cgroup_v2 = true, .cgroup_unified = "/sys/fs/cgroup", .cgroup_path = "g/ID", .init = "/i" };
 
 #define DEV                                                                        \
@@ -27,10 +28,11 @@ static const struct plan_host host_init = { .cgroup_v2 = true, .cgroup_unified =
 #define SHM "/dev/shm fs tmpfs nosuid,nodev,noexec mode=1777,size=67108864\n"
 #define SYS "/sys fs sysfs ro,nosuid,nodev,noexec\n"
 #define CGROUP2 "/sys/fs/cgroup bind /sys/fs/cgroup/g/ID ro,nosuid,nodev,noexec\n"
-#define PATHS                                                                                                                  \
+#define MASKED                                                                                                                  \
 	"mask /proc/acpi\nmask /proc/asound\nmask /proc/interrupts\nmask /proc/kcore\nmask /proc/keys\n"                        \
 	"mask /proc/latency_stats\nmask /proc/sched_debug\nmask /proc/scsi\nmask /proc/timer_list\nmask /proc/timer_stats\n"   \
-	"mask /sys/devices/virtual/powercap\nmask /sys/firmware\n"                                                              \
+	"mask /sys/devices/virtual/powercap\nmask /sys/firmware\n"
+#define PATHS MASKED \
 	"readonly /proc/bus\nreadonly /proc/fs\nreadonly /proc/irq\nreadonly /proc/sys\nreadonly /proc/sysrq-trigger\n"
 
 static const struct {
@@ -45,6 +47,8 @@ static const struct {
 	  "/sys/fs/cgroup/memory bind /sys/fs/cgroup/memory/g/ID ro,nosuid,nodev,noexec\n"
 	  "/sys/fs/cgroup/unified bind /sys/fs/cgroup/unified/g/ID ro,nosuid,nodev,noexec\n"
 	  "/etc/resolv.conf bind /c/resolv.conf rw file\n/etc/hostname bind /c/hostname rw file\n/etc/hosts bind /c/hosts rw file\n" PATHS },
+	{ "thermal", "{\"readonly_paths\":[\"/x\"]}", &host_hot, DEV MQUEUE SHM SYS CGROUP2 MASKED
+	  "mask /sys/devices/system/cpu/cpu0/thermal_throttle\nmask /sys/devices/system/cpu/cpu1/thermal_throttle\nreadonly /x\n" },
 	{ "privileged", "{\"privileged\":true}", &host_v2,
 	  DEV MQUEUE SHM "/sys fs sysfs nosuid,nodev,noexec\n/sys/fs/cgroup bind /sys/fs/cgroup/g/ID nosuid,nodev,noexec\n" },
 	{ "ipc none, cgroup host, paths", "{\"ipc\":\"none\",\"cgroupns\":\"host\",\"unconfined_paths\":true}", &host_v2,
