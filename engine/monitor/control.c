@@ -7,6 +7,7 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -15,13 +16,15 @@
 #include "base/time.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 static const int64_t connect_within = 10000000000LL;
-enum { CALL_TRIES = 4 };
+enum { CALL_TRIES = 4, CHECK_EVERY_MS = 2000 };
 
 struct cJSON *monitor_request(const char *op, const char *id)
 {
@@ -140,6 +143,41 @@ int monitor_recv(int sock, struct cJSON **ret, struct err *e)
 	*ret = TAKE(o);
 	return 0;
 }
+int monitor_check(int sock, const char *project, struct err *e)
+{
+	struct ucred peer; /* of who called listen(2): the monitor */
+	socklen_t len = sizeof(peer);
+	auto_free char *path = NULL, *text = NULL;
+	AUTO_ERR(gone);
+	const char *p;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return 0;
+	path = xasprintf("/proc/%d/stat", (int)peer.pid);
+	if (file_read(path, 4096, &text, NULL, &gone) < 0)
+		return 0; /* the socket will tell */
+	p = strrchr(text, ')');
+	if (!p || strncmp(p, ") T", 3) != 0)
+		return 0;
+	(void)err_set(e, ETIMEDOUT, "the monitor of project '%s' (process %d) is stopped and does not answer", project, (int)peer.pid);
+	err_hint(e, "'kill -CONT %d' lets it go on", (int)peer.pid);
+	return -ETIMEDOUT;
+}
+static int wait_answer(int sock, const char *project, struct err *e)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	for (;;) {
+		int n = poll(&p, 1, CHECK_EVERY_MS);
+
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return err_sys(e, "wait for the monitor");
+		if (n == 0)
+			TRY(monitor_check(sock, project, e));
+	}
+}
 static int call_once(const struct dirs *d, const char *project, const struct cJSON *req, struct cJSON **ret, struct err *e)
 {
 	auto_close int sock = -1;
@@ -147,6 +185,7 @@ static int call_once(const struct dirs *d, const char *project, const struct cJS
 	TRY(monitor_connect(d, project, true, &sock, e));
 	if (monitor_send(sock, req, NULL, 0, e) < 0)
 		return -e->code;
+	TRY(wait_answer(sock, project, e));
 	return monitor_recv(sock, ret, e);
 }
 int monitor_call(const struct dirs *d, const char *project, const struct cJSON *req, struct cJSON **ret, struct err *e)

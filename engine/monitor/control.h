@@ -36,6 +36,8 @@ int monitor_connect(const struct dirs *d, const char *project, bool start, int *
 int monitor_send(int sock, const struct cJSON *req, const int *fds, size_t nfds, struct err *e);
 /* Reads one message (blocking unless the socket is not): the reply object (caller frees), or the error it carries as e. -EPIPE: monitor gone. */
 int monitor_recv(int sock, struct cJSON **ret, struct err *e);
+/* For who waits long: -ETIMEDOUT when the monitor at the other end is stopped (SIGSTOP, a debugger) and so will never answer. */
+int monitor_check(int sock, const char *project, struct err *e);
 /* connect + send + recv, connecting again when the monitor dies in between (requests are idempotent). *ret may be NULL. */
 int monitor_call(const struct dirs *d, const char *project, const struct cJSON *req, struct cJSON **ret, struct err *e);
 struct cJSON *monitor_request(const char *op, const char *id); /* caller frees */

@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "engine/container/cgroup_of.h"
 #include "engine/container/container.h"
+#include "engine/kernel/ns.h"
 #include "engine/kernel/selfexe.h"
 #include "net/dns.h"
 #include "net/guard.h"
@@ -374,12 +375,60 @@ static void close_report(const struct monitor *m)
 	if (fstat(2, &st) == 0 && st.st_size == 0)
 		(void)unlink(path);
 }
-/* The last container's end leaves nothing, not even their common parent; other projects may have some there. */
-static void prune_cgroup(const struct monitor *m)
+/* ---- our own cgroup ---- */
+/* Monitor and keepers leave the cgroup of whoever started them: the end of a login session, a cron job or a oneshot unit must not take the containers'
+ * keepers along. It is beside the project's containers. */
+static char *own_cgroup(const struct monitor *m)
 {
-	auto_free char *any = container_cgroup(&m->dirs, NULL, "-");
-	auto_free char *parent = path_parent(any);
+	auto_free char *name = xasprintf("monitor-%s", m->project);
 
+	return container_cgroup(&m->dirs, NULL, name);
+}
+static void write_tasks(const struct cgroup_join *j, bool joined_unified)
+{
+	for (size_t i = 0; i < j->ntasks; i++)
+		(void)!write(j->tasks[i], "0", 1);
+	if (!joined_unified && j->unified_procs >= 0)
+		(void)!write(j->unified_procs, "0", 1);
+}
+/* Nobody's child, and in our own cgroup: the first process ends at once, so that whoever started us has nothing to wait for. Where
+ * cgroups cannot be made we stay where we are. */
+static void go_apart(const struct monitor *m)
+{
+	struct cgroup_join j = CGROUP_JOIN_NONE;
+	struct cgroup_limits none = CGROUP_LIMITS_NONE;
+	auto_free char *path = own_cgroup(m);
+	AUTO_ERR(e);
+	bool joined = false;
+	pid_t pid;
+
+	if (cgroup_open(path, &j, &e) < 0) { /* keepers of a killed monitor may be in it */
+		err_clear(&e);
+		if (cgroup_make(path, &none, NULL, &j, &e) < 0)
+			log_debug("own cgroup: %s", err_text(&e));
+	}
+	pid = ns_clone(0, j.unified, NULL, &joined);
+	if (pid < 0 && j.unified >= 0)
+		pid = ns_clone(0, -1, NULL, &joined);
+	if (pid != 0)
+		_exit(pid < 0);
+	write_tasks(&j, joined);
+	cgroup_join_close(&j);
+	setsid();
+	prctl(PR_SET_NAME, "gantry-monitor");
+}
+/* The last container's end leaves nothing, not even the common parent of cgroups; other projects may have some there. */
+static void leave_cgroup(const struct monitor *m)
+{
+	struct cgroup_join j = CGROUP_JOIN_NONE;
+	auto_free char *own = own_cgroup(m);
+	auto_free char *parent = path_parent(own);
+	AUTO_ERR(e);
+
+	if (cgroup_open("", &j, &e) >= 0)
+		write_tasks(&j, false);
+	cgroup_join_close(&j);
+	cgroup_prune(own);
 	cgroup_prune(parent);
 }
 struct monitor_args {
@@ -430,7 +479,6 @@ static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
 	static const int sigs[] = { SIGCHLD, SIGTERM, 0 };
 	int r;
 
-	TRY(dirs_prepare(&m->dirs, e));
 	r = take_lock(m, a->lock, e);
 	if (r != 0)
 		return r;
@@ -506,16 +554,18 @@ int monitor_main(int argc, char **argv)
 		log_err(&e);
 		return 2;
 	}
-	/* Nobody's child: the first process ends at once, so that whoever started us has nothing to wait for. */
-	if (fork() != 0)
-		_exit(0);
-	setsid();
 	umask(077);
 	(void)!chdir("/");
 	reset_limits();
 	m.project = xstrdup(a.project);
 	m.expecting = a.ready >= 0;
 	dirs_init(&m.dirs, NULL, NULL);
+	r = dirs_prepare(&m.dirs, &e);
+	if (r < 0) {
+		tell_ready(a.ready, r, &e);
+		return 1;
+	}
+	go_apart(&m);
 	r = begin(&m, &a, &e);
 	if (a.ready >= 0)
 		tell_ready(a.ready, r, &e);
@@ -527,7 +577,7 @@ int monitor_main(int argc, char **argv)
 		monitor_report(&m, "end", &e);
 	serve_close(&m);
 	if (r == 0)
-		prune_cgroup(&m);
+		leave_cgroup(&m);
 	close_report(&m);
 	db_close(m.db);
 	if (m.dns)

@@ -322,3 +322,27 @@ gone() { ! kill -0 "$1" 2>/dev/null || [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/de
 	[ "$pss" -le 900 ]
 	[ "$(awk '/^Pss:/{print $2}' "/proc/$(field a 5)/smaps_rollup")" -le 100 ]
 }
+
+@test "a stopped monitor: commands say so instead of hanging, and it goes on" {
+	start a "" sleep 1000
+	local m
+	m=$(monitor)
+	kill -STOP "$m"
+	run timeout 20 "$CTL" call "$P" ping
+	[ "$status" = 1 ] && [[ $output == *"(process $m) is stopped"*"kill -CONT $m"* ]]
+	row a >/dev/null # the database is nobody's hostage
+	kill -CONT "$m"
+	ctl ping
+}
+
+@test "monitor and keeper are in a cgroup of their own, which goes with them" {
+	start a "" sleep 1000
+	local id
+	id=$(cat "$GANTRY_ROOT/id")
+	grep -q "/gantry-$id/monitor-$P" "/proc/$(monitor)/cgroup"
+	grep -q "/gantry-$id/monitor-$P" "/proc/$(field a 5)/cgroup"
+	kill_monitor
+	grep -q "/gantry-$id/monitor-$P" "/proc/$(monitor)/cgroup"
+	ctl kill "$ID"
+	soon eval '[ -z "$(find /sys/fs/cgroup -maxdepth 3 -type d -path "*gantry-'"$id"'*")" ]'
+}
