@@ -19,6 +19,8 @@ struct ctr_row;
 /* Folder, spec.json (synced), seccomp program compiled or found, row; volumes are used (volume_use). ROW gives hash, config,
  * sandbox, image; the network part (sandbox row, endpoints) is made by net/ before in the same transaction. -EEXIST: the name is taken. Undoes on failure. */
 int container_create(struct db *db, const struct ctr_spec *spec, const struct ctr_row *row, struct err *e);
+/* Layers of the images that SPEC mounts (MNT_IMAGE), into their options: before container_create. */
+int container_find_layers(struct db *db, struct ctr_spec *spec, struct err *e);
 /* (Re)makes the seccomp program when kernel, libseccomp or gantry changed since; create does it too. Links libseccomp: gantry only. */
 int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err *e);
 int container_load_spec(const struct dirs *d, const char *id, struct ctr_spec **ret, struct err *e);

@@ -20,6 +20,7 @@
 #include "engine/kernel/seccomp.h"
 #include "state/container_store.h"
 #include "state/db.h"
+#include "state/image_store.h"
 #include "state/volume_store.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +134,25 @@ static int make_folder(const struct dirs *d, const struct ctr_spec *s, const cha
 	TRY(container_seccomp(d, s, e));
 	FP("ctr.spec", e);
 	return write_spec(folder, s, e);
+}
+
+int container_find_layers(struct db *db, struct ctr_spec *spec, struct err *e)
+{
+	for (size_t i = 0; i < spec->nmounts; i++) {
+		struct mount_spec *m = &spec->mounts[i];
+		AUTO_DONE(image_row_done) struct image_row row = { 0 };
+		int r;
+
+		if (m->type != MNT_IMAGE || m->options.n)
+			continue;
+		r = image_get(db, m->source, &row, e);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			return err_set(e, ENOENT, "mount '%s': image '%s' is not there", m->target, m->source);
+		strv_copy(&m->options, &row.layers);
+	}
+	return 0;
 }
 
 int container_create(struct db *db, const struct ctr_spec *spec, const struct ctr_row *row, struct err *e)

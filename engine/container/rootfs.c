@@ -13,10 +13,8 @@
 #include "engine/container/pty.h"
 #include "engine/container/rootfs_priv.h"
 #include "engine/container/spec.h"
-#include "engine/image/store.h"
 #include "engine/kernel/mount.h"
 #include "engine/kernel/ns.h"
-#include "engine/kernel/overlay.h"
 #include "engine/kernel/probe.h"
 #include "engine/volume/volume.h"
 #include <errno.h>
@@ -128,6 +126,8 @@ static int open_sources(const struct rootfs_args *a, struct rootfs *r, bool volu
 
 		if (m->kind == PLAN_SHM && !volumes && open_shm(a, &r->sources[i], e) < 0)
 			return err_wrap(e, "mount '%s'", m->target);
+		if (m->kind == PLAN_IMAGE && volumes && rootfs_open_image(a, m->user, &r->sources[i], e) < 0)
+			return err_wrap(e, "mount '%s'", m->target);
 		if (!has_source(m) || (m->kind == PLAN_VOLUME) != volumes)
 			continue;
 		if (!clone && m->propagation == MS_SHARED)
@@ -148,90 +148,6 @@ static void init_sources(const struct rootfs_args *a, struct rootfs *r)
 }
 
 /* ---- the root ------------------------------------------------------------------------------------------------------- */
-
-static int open_dir(const char *path, struct err *e)
-{
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? err_sys(e, "open '%s'", path) : fd;
-}
-
-/* A folder of ours that is the root as it is: copied (driver "copy"), or the empty upper one of a container without layers. */
-static int mount_plain(const char *from, const char *on, struct err *e)
-{
-	auto_close int source = open_dir(from, e);
-	auto_close int target = -1, base = -1;
-	auto_free char *above = path_parent(on);
-	int r;
-
-	if (source < 0)
-		return source;
-	if ((target = open_dir(on, e)) < 0 || (base = open_dir(above, e)) < 0)
-		return -e->code;
-	r = mount_bind(&(struct mount_bind){ .source = source, .target = target, .propagation = MS_PRIVATE, .dir = base,
-					     .name = path_base(on) });
-	if (r < 0)
-		return err_code(e, -r, "mount '%s'", from);
-	return open_dir(on, e);
-}
-
-static void close_all(int *fds, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	free(fds);
-}
-
-static int mount_layers(const struct rootfs_args *a, const char *folder, const char *on, struct err *e)
-{
-	const struct strv *layers = &a->spec->layers;
-	auto_free char *upper = xasprintf("%s/upper", folder), *work = xasprintf("%s/work", folder);
-	auto_close int upper_fd = -1, work_fd = -1, target = -1;
-	int *lower = xcalloc(layers->n, sizeof(*lower));
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < layers->n; i++)
-		lower[i] = -1;
-	for (bool opaque = false; n < layers->n && r >= 0 && !opaque; n++) {
-		const char *chain = layers->v[layers->n - 1 - n];
-		auto_free char *path = layer_path(a->dirs, chain);
-
-		r = lower[n] = open_dir(path, e);
-		if (r < 0) {
-			err_wrap(e, "layer of image '%s'", str0(a->spec->image_ref));
-			err_hint(e, "pull or build the image again");
-		}
-		/* overlayfs does not know an opaque root: what it hides is left out */
-		opaque = layer_is_opaque(a->dirs, chain);
-	}
-	if (r >= 0 && ((r = upper_fd = open_dir(upper, e)) < 0 || (r = work_fd = open_dir(work, e)) < 0 ||
-		       (r = target = open_dir(on, e)) < 0))
-		r = err_wrap(e, "the container's writable layer");
-	if (r >= 0)
-		r = overlay_mount(&(struct overlay){ .lower = lower, .nlower = n, .upper = upper_fd, .work = work_fd,
-						     .target = target, .target_path = on }, e);
-	close_all(lower, layers->n);
-	return r;
-}
-
-/* Returns the root's fd. The place it is mounted on is only seen in this namespace, and only until the child pivots. */
-static int mount_root(const struct rootfs_args *a, struct err *e)
-{
-	auto_free char *folder = dirs_root(a->dirs, "containers/%s", a->spec->id);
-	auto_free char *on = xasprintf("%s/merged", folder);
-	auto_free char *upper = xasprintf("%s/upper", folder), *copy = xasprintf("%s/root", folder);
-
-	FP("ctr.root", e);
-	if (mkdir(on, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, "make '%s'", on);
-	if (a->spec->layers_driver && streq(a->spec->layers_driver, "copy"))
-		return mount_plain(copy, on, e);
-	if (!a->spec->layers.n)
-		return mount_plain(upper, on, e);
-	return mount_layers(a, folder, on, e);
-}
 
 /* First use of a volume: the image's content goes in before anything is mounted over it. */
 static int copy_up(const struct rootfs_args *a, int root, struct err *e)
@@ -398,12 +314,12 @@ static int apply(const struct rootfs_args *a, struct rootfs *r, size_t i, struct
 	case PLAN_BIND:
 	case PLAN_VOLUME:
 	case PLAN_SHM:
-		return r->sources[i] < 0 ? 0 : apply_bind(r, m, r->sources[i], e);
 	case PLAN_IMAGE:
+		return r->sources[i] < 0 ? 0 : apply_bind(r, m, r->sources[i], e);
 	case PLAN_KINDS:
 		break;
 	}
-	return err_set(e, EOPNOTSUPP, "mounting an image is not supported yet");
+	BUG("mount of kind %d", (int)m->kind);
 }
 
 /* The tmpfs that were left writable for what is below them. */
@@ -500,7 +416,7 @@ static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 	if (!early)
 		TRY(open_sources(a, r, false, e));
 	TRY(open_sources(a, r, true, e));
-	r->root = mount_root(a, e);
+	r->root = rootfs_mount_root(a, e);
 	if (r->root < 0)
 		return -e->code;
 	TRY(ctr_user_resolve(r->root, a->spec->user, &a->spec->group_add, &r->user, e));

@@ -32,7 +32,7 @@ struct mount_spec {
 	bool nonrecursive;     /* bind: MS_BIND without MS_REC */
 	int64_t tmpfs_size;    /* -1: no limit */
 	int64_t tmpfs_mode;    /* -1: 1777 */
-	struct strv options;   /* tmpfs: "exec", "uid=…"; bind: "noexec", … */
+	struct strv options;   /* tmpfs: "exec", "uid=…"; bind: "noexec", …; image: its ChainIDs, lowest first */
 	int64_t uid, gid, mode; /* file: owner and mode inside; -1: 0, 0, 0444 */
 };
 struct device_spec {

@@ -7,6 +7,10 @@
 #include "engine/kernel/probe.h"
 #include <errno.h>
 
+/* The same on every host, whatever its kernel's defaults: an index would tie the upper folder to this very stack of layers, and with redirects
+ * or metadata-only copies the upper folder would not be a layer by itself. */
+static const char *const fixed[][2] = { { "index", "off" }, { "redirect_dir", "off" }, { "metacopy", "off" } };
+
 enum { LOWERDIR_PLUS = 6007 }; /* Linux 6.7 */
 
 /* One "lowerdir+" layer or a directory option, by fd or by name. *BY_FD is lowered once the kernel refuses fds. */
@@ -46,8 +50,9 @@ static int mount_new(const struct overlay *o)
 			r = set_dir(fs, "workdir", o->work, &by_fd);
 		if (r < 0)
 			return r;
-		/* an index would tie the upper directory to this very stack of layers; unknown where it is not built in */
-		(void)syscall(SYS_fsconfig, fs, SYS_FSCONFIG_STRING, "index", "off", 0);
+		for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+			if (syscall(SYS_fsconfig, fs, SYS_FSCONFIG_STRING, fixed[i][0], fixed[i][1], 0) < 0)
+				return -errno;
 	}
 	if (syscall(SYS_fsconfig, fs, SYS_FSCONFIG_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
@@ -70,6 +75,8 @@ static int mount_string(const struct overlay *o, struct err *e)
 	if (o->upper >= 0) {
 		str_addf(&data, ",upperdir=%s", mount_fd_path(o->upper, path));
 		str_addf(&data, ",workdir=%s", mount_fd_path(o->work, path));
+		for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+			str_addf(&data, ",%s=%s", fixed[i][0], fixed[i][1]);
 	}
 	if (str_over(&data))
 		return err_set(e, E2BIG, "%zu layers are more than this kernel's mount options hold", o->nlower);

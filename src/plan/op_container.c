@@ -313,6 +313,7 @@ static int insert(struct making *m, struct err *e)
 
 		TRY(volume_insert(a->db, &v, e));
 	}
+	TRY(container_find_layers(a->db, m->spec, e));
 	return container_create(a->db, m->spec, &row, e);
 }
 

@@ -139,6 +139,17 @@ sh_in() { local s=$1; shift; ctr -s "$s" sh -c "$*"; }
 	rm -rf "$GANTRY_ROOT/volumes/vol"
 }
 
+@test "images as mounts: one layer, several, a folder of one" {
+	mkdir -p "$GANTRY_ROOT"/images/layers/{cc/top,dd}
+	echo hi >"$GANTRY_ROOT/images/layers/cc/top/f"
+	echo lo >"$GANTRY_ROOT/images/layers/dd/g"
+	run sh_in '{"mounts":[{"type":"image","source":"x","target":"/one","options":["cc"]},{"type":"image","source":"x","target":"/two","options":["cc","dd"]},
+		{"type":"image","source":"x","target":"/sub","subpath":"top","options":["cc","dd"]}]}' \
+		'cat /one/top/f /two/top/f /two/g /sub/f; touch /one/x || touch /two/x || touch /sub/x || echo readonly'
+	[[ $output == $'hi\nhi\nlo\nhi'*readonly ]]
+	rm -rf "$GANTRY_ROOT"/images/layers/{cc,dd}
+}
+
 @test "an image's links lead nowhere outside" {
 	local canary=$T/canary bad=$GANTRY_ROOT/images/layers/bad n
 	mkdir -p "$canary"/{dev,etc,work}
