@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "engine/kernel/cgroup.h"
 #include "plan/apply.h"
 #include "plan/observe.h"
 #include <errno.h>
@@ -77,6 +78,31 @@ static void report(void *arg, const struct op *op, enum apply_state state, const
 	}
 }
 
+/* Limits that this machine's cgroups do not have, where docker warns and goes on too. Once a service. */
+static void warn_ignored(const struct plan *p)
+{
+	const struct service *last = NULL;
+	const struct cgroup_layout *l;
+	AUTO_ERR(none);
+
+	if (cgroup_layout(&l, &none) < 0)
+		return; /* the start will say so */
+	for (size_t i = 0; i < p->n; i++) {
+		const struct service *s = p->ops[i].service;
+		struct cgroup_limits limits = CGROUP_LIMITS_NONE;
+		const char *names[CGROUP_IGNORED];
+
+		if ((p->ops[i].kind != OP_CTR_CREATE && p->ops[i].kind != OP_CTR_RECREATE) || !s || s == last)
+			continue;
+		last = s;
+		limits.swappiness = s->mem_swappiness > 0 ? s->mem_swappiness : -1;
+		limits.oom_kill_disable = s->oom_kill_disable;
+		(void)cgroup_limits_ignored(l->v2, &limits, names);
+		for (size_t k = 0; names[k]; k++)
+			log_warning("service '%s': %s has no effect: cgroups v2 have no such thing", s->name, names[k]);
+	}
+}
+
 int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *what, struct err *e)
 {
 	struct app *app = r->app;
@@ -86,6 +112,7 @@ int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *wha
 
 	for (size_t i = 0; i < p->warnings.n; i++)
 		log_warning("%s", p->warnings.v[i]);
+	warn_ignored(p);
 	if (app->g.dry_run) {
 		auto_free char *text = plan_text(p);
 
