@@ -295,6 +295,7 @@ static void ctr_free(struct mctr *c)
 		monitor_report(c->m, "run folder", &e);
 	health_done(&c->health);
 	err_clear(&c->failed);
+	err_clear(&c->hook_failed);
 	ctr_spec_free(c->spec);
 	free(c->sandbox_id);
 	free(c);

@@ -71,7 +71,7 @@ struct stream {
 };
 
 enum mstate { M_DOWN, M_STARTING, M_RUNNING, M_PAUSED, M_STOPPING, M_ENDING, M_BACKOFF, M_STATES };
-enum mevent { EV_START, EV_READY, EV_FAILED, EV_ENDED, EV_CLEAN, EV_STOP, EV_TIMER, EV_PAUSE, EV_UNPAUSE, M_EVENTS };
+enum mevent { EV_START, EV_READY, EV_FAILED, EV_ENDED, EV_CLEAN, EV_STOP, EV_TIMER, EV_PAUSE, EV_UNPAUSE, EV_HOOK, M_EVENTS };
 
 struct mctr {
 	struct mctr *next;
@@ -118,6 +118,11 @@ struct mctr {
 	struct health health;
 	struct watch health_timer;
 	struct probe *probe;       /* under way */
+
+	/* hooks */
+	bool asked;                /* this start is a client's, not a policy's: post_start hooks run */
+	struct probe *hook;        /* under way */
+	struct err hook_failed;
 
 	/* stdio */
 	struct log_writer *log;
@@ -224,6 +229,9 @@ void logio_resume(struct mctr *c);                              /* no attached c
 /* probe.c */
 void probe_schedule(struct mctr *c);                            /* next health probe */
 void probe_cancel(struct mctr *c);
+/* Runs the hooks "post_start" or "pre_stop"; EV_HOOK when they have ended, c->hook_failed says how. False: there are none. */
+bool probe_hooks(struct mctr *c, const char *which);
+void probe_hooks_cancel(struct mctr *c);
 /* exec -d: replies to CL by itself. */
 int probe_exec(struct mctr *c, struct client *cl, const struct cJSON *req, struct err *e);
 void probe_client_gone(struct monitor *m, const struct client *cl);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine/monitor/probe.c - commands inside a container on the monitor's account: health checks, exec -d
+ * engine/monitor/probe.c - commands inside a container on the monitor's account: health checks, hooks, exec -d
  *
  * Each runs under a helper H, forked from the monitor, so that nothing of it blocks the loop: H enters the container (container_exec), reads the
  * output, kills at the timeout, and answers in one message. When the monitor drops the socket (stop, pause, its own death),
@@ -107,9 +107,11 @@ static void keep_output(struct h *h, int fd)
 			break;
 	}
 }
-static _Noreturn void h_watch(struct h *h, int out, int64_t timeout_ns)
+/* TIMEOUT_NS < 0: none. *RET_CODE when it ENDED. */
+static enum answer_kind h_watch(struct h *h, int out, int64_t timeout_ns, int *ret_code)
 {
-	int64_t deadline = time_mono_ns() + timeout_ns;
+	int64_t deadline = timeout_ns < 0 ? INT64_MAX : time_mono_ns() + timeout_ns;
+	AUTO_ERR(e);
 	int status;
 
 	for (;;) {
@@ -124,35 +126,81 @@ static _Noreturn void h_watch(struct h *h, int out, int64_t timeout_ns)
 		if (p[0].revents) {
 			if (out >= 0)
 				keep_output(h, out);
-			h_answer(h, ANSWER_ENDED, proc_wait(h->p.pid, &status, &ERR_INIT) < 0 ? 126 : status);
+			*ret_code = proc_wait(h->p.pid, &status, &e) < 0 ? 126 : status;
+			return ANSWER_ENDED;
 		}
 		if (p[1].revents || (n == 0 && time_mono_ns() >= deadline)) {
 			kill_tree(h->p.pid, 0);
 			(void)waitpid(h->p.pid, &status, 0);
 			if (p[1].revents)
 				_exit(0); /* nobody wants to know any more */
-			h_answer(h, ANSWER_TIMEOUT, HEALTH_TIMEOUT_CODE);
+			*ret_code = HEALTH_TIMEOUT_CODE;
+			return ANSWER_TIMEOUT;
 		}
 	}
+}
+/* Runs one command to its end. */
+static enum answer_kind h_run(struct h *h, struct exec_opts *o, int64_t timeout_ns, int *ret_code)
+{
+	const struct mctr *c = h->c;
+	enum answer_kind kind;
+	AUTO_ERR(e);
+	int out[2];
+
+	h->a.len = 0;
+	if (fd_pipe(out, &e) < 0)
+		h_error(h, &e);
+	o->stdin_fd = -1;
+	o->stdout_fd = o->stderr_fd = out[1];
+	if (container_exec(&c->m->dirs, c->spec, &c->pid, o, &h->p, &e) < 0)
+		h_error(h, &e);
+	close(out[1]);
+	(void)fd_nonblock(out[0], true, &e);
+	kind = h_watch(h, out[0], timeout_ns, ret_code);
+	close(out[0]);
+	close(h->p.pidfd);
+	return kind;
 }
 static _Noreturn void h_health(struct mctr *c, int sock)
 {
 	struct h h = { .c = c, .sock = sock };
 	AUTO_STRV(argv);
-	struct exec_opts o = { .argv = &argv, .stdin_fd = -1 };
-	AUTO_ERR(e);
-	int out[2];
+	enum answer_kind kind;
+	int code;
 
 	prctl(PR_SET_NAME, "gantry-health");
 	health_argv(&c->spec->health, &argv);
-	if (fd_pipe(out, &e) < 0)
+	kind = h_run(&h, &(struct exec_opts){ .argv = &argv }, health_timeout(&c->spec->health), &code);
+	h_answer(&h, kind, code);
+}
+/* Hooks run one after the other; the first that fails ends it. */
+static _Noreturn void h_hooks(struct mctr *c, const char *which, int sock)
+{
+	struct h h = { .c = c, .sock = sock };
+	AUTO(json_free) struct cJSON *all = NULL;
+	AUTO_ERR(e);
+	int n = 0;
+
+	prctl(PR_SET_NAME, "gantry-hook");
+	if (json_parse(c->spec->hooks, strlen(c->spec->hooks), "hooks", &all, &e) < 0)
 		h_error(&h, &e);
-	o.stdout_fd = o.stderr_fd = out[1];
-	if (container_exec(&c->m->dirs, c->spec, &c->pid, &o, &h.p, &e) < 0)
+	for (struct cJSON *k = json_first(json_get(all, which)); k; k = json_next(k)) {
+		AUTO_STRV(argv);
+		AUTO_STRV(env);
+		struct exec_opts o = { .argv = &argv, .env = &env, .user = json_str(k, "user"), .cwd = json_str(k, "working_dir"),
+				       .privileged = json_bool(k, "privileged", false) };
+		int code;
+
+		n++;
+		json_strv(k, "command", &argv);
+		json_strv(k, "environment", &env);
+		(void)h_run(&h, &o, -1, &code);
+		if (code == 0)
+			continue;
+		(void)err_set(&e, ECANCELED, "%s hook %d ended with status %d%s%.*s", which, n, code, h.a.len ? ": " : "", (int)MIN(h.a.len, 1024U), h.a.text);
 		h_error(&h, &e);
-	close(out[1]);
-	(void)fd_nonblock(out[0], true, &e);
-	h_watch(&h, out[0], health_timeout(&c->spec->health));
+	}
+	h_answer(&h, ANSWER_ENDED, 0);
 }
 /* A terminal nobody looks at: its output is read and dropped as long as the command lives. */
 static _Noreturn void h_terminal(struct h *h)
@@ -244,7 +292,8 @@ static int health_readable(struct watch *w, uint32_t events)
 	probe_free(p);
 	return 0;
 }
-static struct probe *begin(struct mctr *c, const struct cJSON *exec_req, watch_fn *fn, struct err *e)
+/* In H runs exec -d of EXEC_REQ, the HOOKS of a name, or (both NULL) the health check. */
+static struct probe *begin(struct mctr *c, const struct cJSON *exec_req, const char *hooks, watch_fn *fn, struct err *e)
 {
 	struct probe *p;
 	pid_t pid;
@@ -258,6 +307,8 @@ static struct probe *begin(struct mctr *c, const struct cJSON *exec_req, watch_f
 	if (pid == 0) {
 		if (exec_req)
 			h_exec(c, exec_req, pair[1]);
+		if (hooks)
+			h_hooks(c, hooks, pair[1]);
 		h_health(c, pair[1]);
 	}
 	close(pair[1]);
@@ -283,7 +334,7 @@ static int on_health_timer(struct watch *w, uint32_t events)
 	(void)events;
 	if (c->state != M_RUNNING || c->probe)
 		return 0;
-	c->probe = begin(c, NULL, health_readable, &e);
+	c->probe = begin(c, NULL, NULL, health_readable, &e);
 	if (!c->probe) {
 		monitor_report(c->m, "health check", &e);
 		probe_schedule(c);
@@ -308,6 +359,47 @@ void probe_cancel(struct mctr *c)
 		watch_arm(&c->health_timer, INT64_MAX);
 	if (c->probe)
 		probe_free(TAKE(c->probe)); /* H sees the socket close and kills the command */
+}
+
+/* ---- hooks ---- */
+static int hook_readable(struct watch *w, uint32_t events)
+{
+	struct probe *p = CONTAINER_OF(w, struct probe, watch);
+	struct mctr *c = p->c;
+	struct answer a = { .kind = ANSWER_ERROR };
+	ssize_t n = recv(p->sock, &a, sizeof(a), MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	err_clear(&c->hook_failed);
+	if (n < (ssize_t)offsetof(struct answer, text) || a.len > sizeof(a.text))
+		(void)err_set(&c->hook_failed, ECHILD, "the process that ran a hook was killed");
+	else if (a.kind == ANSWER_ERROR)
+		(void)err_decode(&c->hook_failed, a.text, a.len);
+	if (c->hook_failed.code)
+		(void)err_wrap(&c->hook_failed, "container '%s'", c->spec->name);
+	probe_free(TAKE(c->hook));
+	ctr_event(c, EV_HOOK);
+	return 0;
+}
+bool probe_hooks(struct mctr *c, const char *which)
+{
+	AUTO(json_free) struct cJSON *all = NULL;
+	AUTO_ERR(e);
+
+	err_clear(&c->hook_failed);
+	if (!c->spec->hooks || json_parse(c->spec->hooks, strlen(c->spec->hooks), "hooks", &all, &e) < 0 || json_count(json_get(all, which)) == 0)
+		return false;
+	c->hook = begin(c, NULL, which, hook_readable, &e);
+	if (!c->hook)
+		monitor_report(c->m, which, &e);
+	return c->hook != NULL;
+}
+void probe_hooks_cancel(struct mctr *c)
+{
+	if (c->hook)
+		probe_free(TAKE(c->hook));
 }
 
 /* ---- exec -d ---- */
@@ -346,7 +438,7 @@ int probe_exec(struct mctr *c, struct client *cl, const struct cJSON *req, struc
 
 	if (json_count(json_get(req, "argv")) == 0)
 		return err_set(e, EINVAL, "exec needs a command");
-	p = begin(c, req, exec_readable, e);
+	p = begin(c, req, NULL, exec_readable, e);
 	if (!p)
 		return -e->code;
 	p->client = cl;

@@ -79,6 +79,7 @@ struct request {
 };
 typedef int op_fn(struct client *cl, struct request *r, struct err *e);
 
+static void started(struct client *cl);
 static void want(struct mctr *c, enum ctr_desired desired)
 {
 	if (c->desired == desired)
@@ -97,11 +98,12 @@ static int op_start(struct client *cl, struct request *r, struct err *e)
 	if (c->state == M_PAUSED)
 		return err_set(e, EBUSY, "container '%s' is paused: unpause it", c->spec->name);
 	want(c, DESIRED_RUNNING);
+	cl->wait = WAIT_RUNNING;
 	if (c->state == M_RUNNING) {
-		reply_running(cl);
+		started(cl);
 		return 0;
 	}
-	cl->wait = WAIT_RUNNING;
+	c->asked = true;
 	c->stopped = false;
 	c->restarts = (struct restart_state){ 0 };
 	if (c->state == M_STOPPING || c->state == M_ENDING) {
@@ -166,6 +168,7 @@ static int op_restart(struct client *cl, struct request *r, struct err *e)
 		return op_start(cl, r, e);
 	want(c, DESIRED_RUNNING);
 	cl->wait = WAIT_RUNNING;
+	c->asked = true;
 	if (c->state != M_ENDING && c->state != M_STARTING)
 		stop(c, json_int(r->json, "timeout_ns", -1), ctr_stop_signal(c));
 	c->stopped = false;
@@ -364,7 +367,11 @@ static void started(struct client *cl)
 {
 	struct mctr *c = cl->ctr;
 
-	if (c->state == M_RUNNING) {
+	if (c->state == M_RUNNING && c->hook) {
+		return; /* after its post_start hooks */
+	} else if (c->state == M_RUNNING && c->hook_failed.code) {
+		client_fail(cl, &c->hook_failed);
+	} else if (c->state == M_RUNNING) {
 		reply_running(cl);
 	} else if (c->state == M_DOWN && c->failed.code) {
 		client_fail(cl, &c->failed);

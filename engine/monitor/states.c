@@ -43,7 +43,7 @@ const char *mstate_name(int s)
 }
 static const char *const event_names[M_EVENTS] = {
 	[EV_START] = "start", [EV_READY] = "ready", [EV_FAILED] = "failed", [EV_ENDED] = "ended", [EV_CLEAN] = "clean",
-	[EV_STOP] = "stop", [EV_TIMER] = "timer", [EV_PAUSE] = "pause", [EV_UNPAUSE] = "unpause",
+	[EV_STOP] = "stop", [EV_TIMER] = "timer", [EV_PAUSE] = "pause", [EV_UNPAUSE] = "unpause", [EV_HOOK] = "hook",
 };
 bool ctr_active(const struct mctr *c)
 {
@@ -137,9 +137,17 @@ static void do_running(struct mctr *c)
 		monitor_report(c->m, "log", &e);
 	monitor_event(c, "start", NULL, NULL);
 	probe_schedule(c);
+	if (c->asked && !c->stopped)
+		(void)probe_hooks(c, "post_start"); /* who asked for the start is answered after them */
+	c->asked = false;
 	enter(c, M_RUNNING);
 	if (c->stopped)
 		ctr_event(c, EV_STOP);
+}
+/* post_start hooks have ended. */
+static void do_hooked(struct mctr *c)
+{
+	serve_ctr(c);
 }
 /* K has undone its own work when it could tell why (launch_cleanup is idempotent). */
 static void do_failed(struct mctr *c)
@@ -160,19 +168,29 @@ static void do_stop_starting(struct mctr *c)
 	c->launch = false;
 	enter(c, M_DOWN);
 }
-static void do_term(struct mctr *c)
+static void do_signal(struct mctr *c)
 {
 	AUTO_ERR(e);
+
+	if (c->hook_failed.code)
+		monitor_report(c->m, "pre_stop", &c->hook_failed); /* it is stopped all the same */
+	if (ctr_signal(c, c->stop_signal, &e) < 0)
+		log_debug("%s", err_text(&e)); /* ended just now: ENDED is on its way */
+}
+static void do_term(struct mctr *c)
+{
 	bool paused = c->state == M_PAUSED;
 	int64_t grace = c->grace_ns >= 0 ? c->grace_ns : c->spec->stop_grace_ns >= 0 ? c->spec->stop_grace_ns : grace_default;
 
 	probe_cancel(c);
-	enter(c, M_STOPPING);
-	if (ctr_signal(c, c->stop_signal, &e) < 0)
-		log_debug("%s", err_text(&e)); /* ended just now: ENDED is on its way */
+	probe_hooks_cancel(c);
 	if (paused)
 		thaw(c);
-	watch_arm(&c->timer, grace);
+	watch_arm(&c->timer, grace); /* for hooks and process together */
+	(void)probe_hooks(c, "pre_stop");
+	enter(c, M_STOPPING);
+	if (!c->hook)
+		do_signal(c);
 }
 /* Another stop while one is under way: the shorter patience wins. */
 static void do_term_again(struct mctr *c)
@@ -182,6 +200,7 @@ static void do_term_again(struct mctr *c)
 }
 static void do_kill(struct mctr *c)
 {
+	probe_hooks_cancel(c);
 	kill_all(c);
 	monitor_event(c, "kill", "signal", "9");
 }
@@ -206,6 +225,7 @@ static void do_ending(struct mctr *c)
 	(void)fail_point("monitor.ended");
 	watch_arm(&c->timer, INT64_MAX);
 	probe_cancel(c);
+	probe_hooks_cancel(c);
 	c->again_after_ns = 0;
 	if (!c->again && !c->m->stopping)
 		c->again = restart_decide(&c->spec->restart, &c->restarts, &end, &c->again_after_ns);
@@ -267,9 +287,9 @@ static void do_stop_backoff(struct mctr *c)
 static step_fn *const steps[M_STATES][M_EVENTS] = {
 	[M_DOWN]     = { [EV_START] = do_spawn },
 	[M_STARTING] = { [EV_READY] = do_running, [EV_FAILED] = do_failed, [EV_STOP] = do_stop_starting },
-	[M_RUNNING]  = { [EV_ENDED] = do_ending, [EV_STOP] = do_term, [EV_PAUSE] = do_pause },
+	[M_RUNNING]  = { [EV_ENDED] = do_ending, [EV_STOP] = do_term, [EV_PAUSE] = do_pause, [EV_HOOK] = do_hooked },
 	[M_PAUSED]   = { [EV_ENDED] = do_ending, [EV_STOP] = do_term, [EV_UNPAUSE] = do_unpause },
-	[M_STOPPING] = { [EV_ENDED] = do_ending, [EV_STOP] = do_term_again, [EV_TIMER] = do_kill },
+	[M_STOPPING] = { [EV_ENDED] = do_ending, [EV_STOP] = do_term_again, [EV_TIMER] = do_kill, [EV_HOOK] = do_signal },
 	[M_ENDING]   = { [EV_CLEAN] = do_ended },
 	[M_BACKOFF]  = { [EV_TIMER] = do_again, [EV_START] = do_again, [EV_STOP] = do_stop_backoff },
 };

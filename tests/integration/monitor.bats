@@ -81,9 +81,10 @@ gone() { ! kill -0 "$1" 2>/dev/null || [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/de
 }
 
 @test "unfinished lines, both streams, over kills of the monitor" {
-	start a "" sh -c 'for i in 1 2 3 4 5 6 7 8 9; do printf "a$i"; printf "b$i" >&2; sleep 0.1; done; echo; echo >&2'
+	start a "" sh -c 'trap g=1 USR1; for i in 1 2 3 4 5 6 7 8 9; do printf "a$i"; printf "b$i" >&2; sleep 0.1; done; while [ -z "$g" ]; do sleep 0.05; done; echo; echo >&2'
 	local i
 	for i in 1 2 3; do sleep 0.2; kill_monitor; done
+	kill -USR1 "$(field a 4)"
 	soon is "exited 0 1" state a
 	# both lines, whole; pieces of the two may alternate
 	local log
@@ -345,4 +346,15 @@ gone() { ! kill -0 "$1" 2>/dev/null || [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/de
 	grep -q "/gantry-$id/monitor-$P" "/proc/$(monitor)/cgroup"
 	ctl kill "$ID"
 	soon eval '[ -z "$(find /sys/fs/cgroup -maxdepth 3 -type d -path "*gantry-'"$id"'*")" ]'
+}
+
+@test "hooks: post_start before the answer, its failure told; pre_stop before the signal" {
+	local h='"hooks":"{\"post_start\":[{\"command\":[\"sh\",\"-c\",\"echo $X >/post\"],\"environment\":[\"X=set\"]}],\"pre_stop\":[{\"command\":[\"touch\",\"/pre\"]}]}",'
+	start a "$h" sh -c 'trap "[ -e /pre ] && exit 3; exit 4" TERM; while :; do sleep 0.05; done'
+	[ "$(cat "$GANTRY_ROOT/containers/$ID/upper/post")" = set ]
+	is '{"code":3,"known":true,"ok":true}' ctl stop "$ID"
+	create b '"hooks":"{\"post_start\":[{\"command\":[\"sh\",\"-c\",\"echo why; exit 9\"]}]}",' sleep 1000
+	run ctl start "$ID"
+	[ "$status" -ne 0 ] && [[ $output == *"post_start hook 1 ended with status 9: why"* ]]
+	is running field b 1
 }
