@@ -110,7 +110,8 @@ static int token_refused(const struct http_request *r, const struct auth *a, con
 			err_set(e, EACCES, "'%s' gives no token without a login", host);
 		else
 			err_set(e, EACCES, "'%s' refuses the credentials%s%s%s", host, a->cred.source ? " (from " : "", str0(a->cred.source), a->cred.source ? ")" : "");
-		err_hint(e, "gantry login %s", host);
+		if (a->cred.source || a->anonymous)
+			err_hint(e, "gantry login %s", host);
 		return -EACCES;
 	}
 	return err_set(e, EPROTO, "the token service of '%s' answers with status %ld", host, r->status);

@@ -317,7 +317,8 @@ int jail_nobody(struct err *e)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(e, "prctl");
 	drop_bounding(0);
-	TRY(become_nobody(e));
+	if (geteuid() == 0) /* a login is anybody's */
+		TRY(become_nobody(e));
 	TRY(keep_caps(0, e));
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)setrlimit(RLIMIT_CORE, &none);

@@ -32,6 +32,7 @@
 #include "engine/image/manifest.h"
 #include "engine/image/pack.h"
 #include "engine/image/pull.h"
+#include "engine/image/push.h"
 #include "engine/image/tar.h"
 #include "engine/image/wire.h"
 
@@ -471,10 +472,14 @@ static int boss_run(struct boss *b, struct err *e)
 	b->unpack.max_entries = (uint64_t)json_int(request, "max_entries", 0);
 	b->most = (size_t)MAX(1, MIN(jobs, JOBS_MAX));
 	b->archive = (struct archive){ b->input, json_bool(request, "is_dir", false), -1, b->unpack.max_bytes, b->what };
+	if (streq(str0(json_str(request, "op")), "login"))
+		return login_boss(b, request, e);
 	if (mkdirat(b->tmp, "empty", 0555) < 0)
 		return err_sys(e, "make a temporary folder");
 	if (streq(str0(json_str(request, "op")), "pull"))
 		return pull_boss(b, request, e);
+	if (streq(str0(json_str(request, "op")), "push"))
+		return push_boss(b, request, e);
 	TRY(b->import ? run_import(b, e) : run_load(b, e));
 	json_add_bool(done, "done", true);
 	return wire_send(b->sock, done, e);

@@ -67,25 +67,25 @@ static int tmp_make(struct load *l, struct err *e)
 	return err_set(e, EAGAIN, "no temporary folder can be kept");
 }
 
-static int start_program(struct load *l, int input, struct err *e)
+int load_program(int tmp, int input, int *ret_sock, pid_t *ret_pid, struct err *e)
 {
 	auto_free char *path = NULL;
-	char sock[16], tmp[16], in[16];
+	char sock[16], folder[16], in[16];
 	int pair[2], r;
 
 	TRY(dirs_program("gantry-image", &path, e));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "socketpair");
 	snprintf(sock, sizeof(sock), "%d", pair[1]);
-	snprintf(tmp, sizeof(tmp), "%d", l->tmp);
+	snprintf(folder, sizeof(folder), "%d", tmp);
 	snprintf(in, sizeof(in), "%d", input);
 
-	char *const argv[] = { (char *)"gantry-image", sock, tmp, in, NULL };
-	const int fds[] = { pair[1], l->tmp, input, -1 };
+	char *const argv[] = { (char *)"gantry-image", sock, folder, in, NULL };
+	const int fds[] = { pair[1], tmp, input, -1 };
 	const struct proc_spawn spawn = { .path = path, .argv = argv, .fds = fds, .setsid = true };
 	int pidfd = -1;
 
-	r = proc_spawn(&spawn, &l->pid, &pidfd, e);
+	r = proc_spawn(&spawn, ret_pid, &pidfd, e);
 	close(pair[1]);
 	if (pidfd >= 0)
 		close(pidfd);
@@ -93,7 +93,7 @@ static int start_program(struct load *l, int input, struct err *e)
 		close(pair[0]);
 		return err_wrap(e, "start gantry-image");
 	}
-	l->sock = pair[0];
+	*ret_sock = pair[0];
 	return 0;
 }
 
@@ -131,7 +131,7 @@ int load_open(struct load *l, int input, struct err *e)
 	TRY(image_driver(l->dirs, &l->driver, &why, e));
 	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
 	TRY(tmp_make(l, e));
-	return start_program(l, input, e);
+	return load_program(l->tmp, input, &l->sock, &l->pid, e);
 }
 
 static int load_start(struct load *l, const char *op, const struct image_source *src, struct err *e)

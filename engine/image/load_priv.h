@@ -34,6 +34,8 @@ struct load {
 void new_layer_free(void *layer);
 /* Starts gantry-image on INPUT (borrowed), with a folder of its own in images/tmp and the store's lock shared. */
 int load_open(struct load *l, int input, struct err *e);
+/* gantry-image with a folder TMP and INPUT (both borrowed). Whoever starts it closes the socket and waits for it. */
+int load_program(int tmp, int input, int *ret_sock, pid_t *ret_pid, struct err *e);
 void load_done(struct load *l);
 uint64_t load_layer_max(const struct image_source *src);
 bool load_layer_is_there(struct load *l, const char *chain);

@@ -27,9 +27,9 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"
-#include "engine/image/auth.h"
 #include "engine/image/digest.h"
 #include "engine/image/registry_error.h"
+#include "engine/image/registry_priv.h"
 #include "engine/image/retry.h"
 
 enum { REDIRECTS_MAX = 10, AUTHS_MAX = 2 };
@@ -37,44 +37,7 @@ static const char accept_manifests[] =
 	"Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
 	"application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
 
-struct host_state {
-	struct auth auth;
-	bool plain;     /* https did not work: http from now on */
-	bool known;     /* an answer came */
-	bool failed;    /* a mirror that is passed over */
-};
-struct registry {
-	struct http *http;
-	struct registry_hosts hosts;
-	struct host_state *state;
-	char *name, *repo, *shown; /* "docker.io", "library/web", "web" */
-	struct strv scopes;
-	void (*note)(void *arg, const char *text);
-	void *arg;
-};
-
-enum call_outcome { CALL_OK = 0, CALL_AGAIN = 1 };
-struct call {
-	struct registry *r;
-	const char *method, *accept, *type;
-	char *path;             /* after /v2/, or an address of its own when it begins with http */
-	char *target;           /* where a redirect led */
-	size_t host;
-	int64_t range;          /* from this byte on; <= 0: all */
-	const char *body;
-	size_t body_len, max;
-	int body_fd;
-	int64_t body_offset, body_size;
-	const char *content_range;
-	int (*sink)(struct http_request *q, const void *p, size_t n, struct err *e);
-	void *arg;
-	bool origin_only;
-	int tried, redirects, auths;
-	int64_t again_ns;       /* CLOCK_MONOTONIC */
-	struct http_request q;
-};
-
-static void call_done(struct call *c)
+void call_done(struct call *c)
 {
 	http_request_done(&c->q);
 	free(c->path);
@@ -109,6 +72,13 @@ void registry_also_pull(struct registry *r, const char *repository)
 	strv_addf(&r->scopes, "repository:%s:pull", repository);
 }
 
+static char *shown_name(const struct ref *ref)
+{
+	auto_free char *full = ref->path && *ref->path ? ref_text(ref) : NULL;
+
+	return xstrdup(full ? ref_familiar(full) : ref->host);
+}
+
 int registry_open(struct loop *loop, const struct registry_options *o, struct registry **ret, struct err *e)
 {
 	AUTO(registry_free) struct registry *r = xcalloc(1, sizeof(*r));
@@ -122,7 +92,8 @@ int registry_open(struct loop *loop, const struct registry_options *o, struct re
 	r->state = xcalloc(r->hosts.n, sizeof(*r->state));
 	r->name = xstrdup(o->ref->host);
 	r->repo = xstrdup(str0(o->ref->path));
-	r->shown = *r->repo ? ref_familiar_name(o->ref) : xstrdup(r->name);
+	r->shown = shown_name(o->ref);
+	r->push = o->push;
 	r->note = o->note;
 	r->arg = o->arg;
 	if (*r->repo)
@@ -347,12 +318,12 @@ static int call_ended(struct call *c, struct err *e)
 	} else if (q->e.code == ENOSPC) {
 		return err_move(e, &q->e);
 	}
-	r = retried(c);
+	r = c->once ? 0 : retried(c);
 	if (r)
 		return r;
 	if (next_host(c, &q->e))
 		return again(c, 0);
-	return registry_error(q, c->r->name, c->r->shown, state_of(c)->auth.anonymous, state_of(c)->auth.cred.source, e);
+	return registry_error(q, c->r->name, c->r->shown, c->r->push, state_of(c)->auth.anonymous, state_of(c)->auth.cred.source, e);
 }
 
 static void first_host(struct call *c)
@@ -371,7 +342,7 @@ static int sleep_until(struct registry *r, int64_t at)
 	return 0;
 }
 
-static int call_run(struct call *c, struct err *e)
+int call_run(struct call *c, struct err *e)
 {
 	first_host(c);
 	for (;;) {
@@ -394,7 +365,6 @@ void registry_wait(struct registry *r, int64_t ns)
 	(void)http_wait(r->http, ns == INT64_MAX ? -1 : ns);
 }
 
-#define CALL(reg, verb) ((struct call){ .r = (reg), .method = (verb), .body_fd = -1, .q = HTTP_REQUEST_INIT })
 
 int registry_ping(struct registry *r, struct err *e)
 {

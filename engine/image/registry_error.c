@@ -102,11 +102,12 @@ static int rate_limited(const struct http_request *q, const char *registry, cons
 	return -EDQUOT;
 }
 
-static int denied(const struct http_request *q, const char *registry, const char *image, bool anonymous, const char *source, const char *body,
+static int denied(const char *registry, const char *image, bool push, bool anonymous, const char *source, const char *body,
 	struct err *e)
 {
-	(void)q;
-	err_set(e, EACCES, "pull access denied for %s, repository does not exist or may require 'gantry login'%s%s", image, body ? ": " : "", str0(body));
+	if (streq(registry, image)) /* a login */
+		return err_set(e, EACCES, "the user name or the password is wrong%s%s", body ? ": " : "", str0(body));
+	err_set(e, EACCES, "%s access denied for %s, repository does not exist or may require 'gantry login'%s%s", push ? "push" : "pull", image, body ? ": " : "", str0(body));
 	if (anonymous)
 		err_hint(e, "check the name; if it is private: gantry login %s", registry);
 	else
@@ -114,7 +115,7 @@ static int denied(const struct http_request *q, const char *registry, const char
 	return -EACCES;
 }
 
-int registry_error(const struct http_request *q, const char *registry, const char *image, bool anonymous, const char *source, struct err *e)
+int registry_error(const struct http_request *q, const char *registry, const char *image, bool push, bool anonymous, const char *source, struct err *e)
 {
 	auto_free char *body = registry_error_text(q->text);
 
@@ -127,7 +128,7 @@ int registry_error(const struct http_request *q, const char *registry, const cha
 	switch (q->status) {
 	case 401:
 	case 403:
-		return denied(q, registry, image, anonymous, source, body, e);
+		return denied(registry, image, push, anonymous, source, body, e);
 	case 404:
 		return err_set(e, ENOENT, "%s not found at '%s'%s%s", image, registry, body ? ": " : "", str0(body));
 	case 429:

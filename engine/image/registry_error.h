@@ -10,6 +10,6 @@ struct err;
 struct http_request;
 /* Q ended without a 2xx. REGISTRY "docker.io", IMAGE "web:1"; SOURCE: where the credentials came from. Codes: ENOENT not found, EACCES denied, EDQUOT rate
  * limit, or that of the connection's failure. */
-int registry_error(const struct http_request *q, const char *registry, const char *image, bool anonymous, const char *source, struct err *e);
+int registry_error(const struct http_request *q, const char *registry, const char *image, bool push, bool anonymous, const char *source, struct err *e);
 /* "CODE: message (detail)" of an error document, or what else is in a body: bounded, safe to show. Caller frees; NULL: nothing. */
 char *registry_error_text(const char *body);

@@ -34,3 +34,15 @@ int image_pull_start(struct db *db, struct loop *loop, const struct image_pull_i
 /* Ends what is not over, without a call of ended(). */
 void image_pull_free(struct image_pull *p);
 DEFINE_AUTO(struct image_pull *, image_pull_free)
+
+/* ---- push, login: these wait ---- */
+
+struct image_push_options {
+	/* LAYER "4f4fb700ef54", TEXT "Pushing 40%", "Pushed", "Layer already exists", "Mounted from lib/base". */
+	void (*progress)(void *arg, const char *layer, const char *text, bool over);
+	void *arg;
+};
+/* As it was pulled where its blobs are here: the digest stays. *RET_DIGEST (caller frees) is the manifest's. 1: the tag stood for it already. */
+int image_push(struct db *db, const char *ref, const struct image_push_options *o, char **ret_digest, struct err *e);
+/* Asks the registry HOST whether the credentials are right. ROOT: folder of registries.json. */
+int image_login(const char *root, const char *host, const char *user, const char *secret, struct err *e);

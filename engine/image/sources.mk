@@ -6,16 +6,17 @@ libimage_a_SOURCES = \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/ref.c engine/image/ref.h \
-	engine/image/remote.c engine/image/remote.h engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/wire.c engine/image/wire.h
+	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/wire.c engine/image/wire.h
 libimageio_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 libimageio_a_SOURCES = \
 	engine/image/archive.c engine/image/archive.h engine/image/auth.c engine/image/auth.h engine/image/bytes.c engine/image/bytes.h \
-	engine/image/challenge.c engine/image/challenge.h engine/image/digest.c engine/image/digest.h \
+	engine/image/challenge.c engine/image/challenge.h engine/image/deflate.c engine/image/deflate.h engine/image/digest.c engine/image/digest.h \
 	engine/image/download.c engine/image/download.h engine/image/hosts.c engine/image/hosts.h engine/image/http.c engine/image/http.h \
 	engine/image/inflate.c engine/image/jail.c engine/image/jail.h \
 	engine/image/job.c engine/image/job.h engine/image/job_priv.h engine/image/layer.c engine/image/layer.h \
-	engine/image/pack.c engine/image/pack.h engine/image/pull.c engine/image/pull.h engine/image/registry.c engine/image/registry.h \
-	engine/image/registry_error.c engine/image/registry_error.h engine/image/retry.c engine/image/retry.h \
+	engine/image/pack.c engine/image/pack.h engine/image/pull.c engine/image/pull.h engine/image/push.c engine/image/push.h \
+	engine/image/registry.c engine/image/registry.h \
+	engine/image/registry_error.c engine/image/registry_error.h engine/image/registry_priv.h engine/image/registry_push.c engine/image/retry.c engine/image/retry.h \
 	engine/image/tar.c engine/image/tar.h
 IMAGEIO_LIBS = $(CURL_LIBS) $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 

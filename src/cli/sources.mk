@@ -32,11 +32,13 @@ libcli_a_SOURCES = \
 	src/cli/cmd_images.c \
 	src/cli/cmd_info.c \
 	src/cli/cmd_kill.c \
+	src/cli/cmd_login.c \
 	src/cli/cmd_logs.c \
 	src/cli/cmd_ls.c \
 	src/cli/cmd_port.c \
 	src/cli/cmd_ps.c \
 	src/cli/cmd_pull.c \
+	src/cli/cmd_push.c \
 	src/cli/cmd_stop.c \
 	src/cli/cmd_top.c \
 	src/cli/cmd_up.c \

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/image/blob.h"
+#include "engine/image/load_priv.h"
+#include "engine/image/manifest.h"
+#include "engine/image/ref.h"
+#include "engine/image/remote.h"
+#include "engine/image/store.h"
+#include "engine/image/wire.h"
+#include "state/db.h"
+
+/* A manifest of the image whose blobs are all here. */
+static bool is_usable(const struct dirs *d, const char *digest, const struct image_row *row, char **ret_text, struct manifest *ret)
+{
+	auto_free char *text = NULL;
+	size_t n = 0;
+	AUTO_ERR(why);
+	struct manifest m = { 0 };
+	bool good;
+
+	if (blob_read(d, digest, MANIFEST_MAX, &text, &n, &why) < 0 || manifest_parse(text, n, "manifest", &m, &why) < 0) {
+		log_debug("manifest %s: %s", digest, err_text(&why));
+		return false;
+	}
+	good = m.kind == MANIFEST_IMAGE && streq(m.config.digest, row->id);
+	for (size_t i = 0; good && i < m.n; i++) {
+		auto_free char *name = blob_name(m.v[i].digest), *path = dirs_root(d, "images/blobs/%s", name);
+
+		good = file_exists(path);
+	}
+	if (!good) {
+		manifest_done(&m);
+		return false;
+	}
+	*ret = m;
+	*ret_text = TAKE(text);
+	return true;
+}
+
+static int find_manifest(struct db *db, const struct image_row *row, const struct image_remotes *known, char **ret_text, struct manifest *ret)
+{
+	const struct dirs *d = db_dirs(db);
+
+	if (row->manifest && is_usable(d, row->manifest, row, ret_text, ret))
+		return 0;
+	for (size_t i = 0; i < known->n; i++)
+		if (is_usable(d, known->v[i].manifest, row, ret_text, ret))
+			return 0;
+	return 1;
+}
+
+static int add_layers(struct cJSON *request, const struct image_row *row, const struct manifest *m, struct err *e)
+{
+	struct cJSON *list = json_add_array(request, "layers");
+	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	AUTO_STRV(chain);
+
+	TRY(config_info_parse(row->config, strlen(row->config), &info, e));
+	if (m && m->n != info.diff_ids.n)
+		return err_set(e, EPROTO, "its manifest and its config do not have the same layers");
+	chain_ids(&info.diff_ids, &chain);
+	for (size_t i = 0; i < chain.n; i++) {
+		struct cJSON *o = json_add_object(list, NULL);
+
+		json_add_str(o, "chain", chain.v[i]);
+		json_add_str(o, "diff", info.diff_ids.v[i]);
+		if (!m)
+			continue;
+		json_add_str(o, "blob", m->v[i].digest);
+		json_add_int(o, "size", m->v[i].size);
+		json_add_str(o, "type", m->v[i].type);
+	}
+	return 0;
+}
+
+/* Other repositories of the same registry that have it: its layers need not travel. */
+static void add_sources(struct cJSON *request, const struct ref *target, const struct image_remotes *known)
+{
+	struct cJSON *list = json_add_array(request, "from");
+	AUTO_STRV(seen);
+
+	for (size_t i = 0; i < known->n; i++) {
+		AUTO_DONE(ref_done) struct ref r = { 0 };
+		AUTO_ERR(ignored);
+
+		if (ref_parse(known->v[i].ref, &r, &ignored) < 0 || !streq(r.host, target->host) || streq(r.path, target->path) || strv_has(&seen, r.path))
+			continue;
+		strv_add(&seen, r.path);
+		json_add_str(list, NULL, r.path);
+	}
+}
+
+static void tell(const struct image_push_options *o, const struct cJSON *request, const struct cJSON *message)
+{
+	const struct cJSON *layer = json_first(json_get(request, "layers"));
+	const char *digest;
+
+	for (int64_t i = json_int(message, "layer", 0); layer && i > 0; i--)
+		layer = json_next(layer);
+	if (!layer || !o->progress)
+		return;
+	digest = json_str(layer, "diff");
+
+	auto_free char *id = xstrndup(digest_hex_part(digest), 12);
+
+	o->progress(o->arg, id, str0(json_str(message, "text")), json_bool(message, "over", false));
+}
+
+/* What was pushed is what the tag stands for now. */
+static int remember(struct db *db, const char *full, const char *id, const char *digest, const char *manifest, struct err *e)
+{
+	const struct image_remote row = { .ref = (char *)full, .id = (char *)id, .digest = (char *)digest, .manifest = (char *)digest,
+		.checked_ns = time_now_ns() };
+	int r;
+
+	TRY(blob_put(db_dirs(db), digest, manifest, strlen(manifest), e));
+	TRY(db_begin(db, e));
+	r = image_remote_set(db, &row, e);
+	if (r >= 0)
+		r = image_event(db, "push", id, full, e);
+	if (r >= 0)
+		r = db_commit(db, e);
+	if (r < 0) {
+		db_rollback(db);
+		return r;
+	}
+	return db_sync(db, e);
+}
+
+static int talk(struct load *l, const struct cJSON *request, const struct image_push_options *o, struct cJSON **ret, struct err *e)
+{
+	TRY(wire_send(l->sock, request, e));
+	for (;;) {
+		AUTO(json_free) struct cJSON *message = NULL;
+
+		TRY(wire_recv(l->sock, &message, e));
+		if (json_str(message, "pushed")) {
+			*ret = TAKE(message);
+			return 0;
+		}
+		tell(o, request, message);
+	}
+}
+
+int image_push(struct db *db, const char *ref, const struct image_push_options *o, char **ret_digest, struct err *e)
+{
+	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
+		.layers = MAP_INIT(new_layer_free) };
+	AUTO_DONE(image_row_done) struct image_row row = { 0 };
+	AUTO_DONE(image_remotes_done) struct image_remotes known = { 0 };
+	AUTO_DONE(manifest_done) struct manifest m = { 0 };
+	AUTO_DONE(ref_done) struct ref target = { 0 };
+	AUTO(json_free) struct cJSON *request = json_object(), *answer = NULL;
+	auto_free char *full = NULL, *text = NULL, *path = dirs_root(db_dirs(db), "images");
+	auto_close int images = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (images < 0)
+		return err_sys(e, "open '%s'", path);
+	TRY(ref_parse_tagged(ref, &target, e));
+	if (target.digest)
+		return err_set(e, EINVAL, "'%s': a tag can be pushed, a digest cannot", ref);
+	full = ref_text(&target);
+	TRY(image_need(db, ref, &row, e));
+	TRY(image_remote_of(db, row.id, &known, e));
+	r = find_manifest(db, &row, &known, &text, &m);
+	json_add_str(request, "op", "push");
+	json_add_str(request, "root", db_dirs(db)->root);
+	json_add_str(request, "ref", full);
+	json_add_str(request, "config", row.config);
+	json_add_str(request, "manifest", text);
+	TRY(add_layers(request, &row, r == 0 ? &m : NULL, e));
+	add_sources(request, &target, &known);
+	TRY(load_open(&l, images, e));
+	if (talk(&l, request, o, &answer, e) < 0)
+		return str_starts(err_text(e), ref) ? -e->code : err_wrap(e, "%s", ref);
+	TRY(remember(db, full, row.id, json_str(answer, "pushed"), str0(json_str(answer, "manifest")), e));
+	*ret_digest = xstrdup(json_str(answer, "pushed"));
+	return json_bool(answer, "same", false);
+}
+
+int image_login(const char *root, const char *host, const char *user, const char *secret, struct err *e)
+{
+	AUTO(json_free) struct cJSON *request = json_object(), *answer = NULL;
+	auto_close int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), sock = -1;
+	pid_t pid = 0;
+	int r, status;
+	AUTO_ERR(ignored);
+
+	if (nothing < 0)
+		return err_sys(e, "open '/dev/null'");
+	json_add_str(request, "op", "login");
+	json_add_str(request, "root", root);
+	json_add_str(request, "host", host);
+	json_add_str(request, "user", user);
+	json_add_str(request, "secret", secret);
+	TRY(load_program(nothing, nothing, &sock, &pid, e));
+	r = wire_send(sock, request, e);
+	if (r >= 0)
+		r = wire_recv(sock, &answer, e);
+	close(TAKE_FD(sock));
+	(void)proc_wait(pid, &status, &ignored);
+	return r;
+}
