@@ -7,11 +7,14 @@
 #include "net/port.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, UNDO_MS = 2000, UNDO_TRIES = 3 };
 
 /* 0, or what bind or listen said. */
 static int open_one(int proto, unsigned family, const struct addr *host, uint16_t port, int *ret)
@@ -53,12 +56,37 @@ static int open_any(int proto, const struct addr *host, uint16_t port, int *ret)
 	return r;
 }
 
+/* A start (K) whose monitor was killed undoes itself, and may still hold what the next one wants (rows give a port to one container only, so
+ * nobody else of this root can): its end is waited for. HOLDER: "gantry-k (pid 123)". */
+static bool wait_for_undo(const char *holder)
+{
+	const char *monitor = str_after(holder, "gantry-monitor (pid "), *rest = monitor ? monitor : str_after(holder, "gantry-k (pid ");
+	auto_close int fd = rest ? (int)syscall(SYS_pidfd_open, (pid_t)strtol(rest, NULL, 10), 0) : -1;
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	return fd >= 0 && poll(&p, 1, UNDO_MS) > 0;
+}
+
+static int open_free(int proto, const struct addr *host, uint16_t port, int *ret, char **ret_holder)
+{
+	for (int try = 0;; try++) {
+		int r = open_any(proto, host, port, ret);
+
+		if (r != EADDRINUSE)
+			return r;
+		free(*ret_holder);
+		*ret_holder = proc_find_listener(port_proto_name(proto), port);
+		if (try == UNDO_TRIES || !*ret_holder || !wait_for_undo(*ret_holder))
+			return r;
+	}
+}
+
 int reserve_port(int proto, const struct addr *host, uint16_t port, struct err *e)
 {
 	char text[ADDR_TEXT];
 	const char *name = port_proto_name(proto), *where = host->family ? addr_text(host, text) : "0.0.0.0";
 	auto_free char *holder = NULL;
-	int fd = -1, r = open_any(proto, host, port, &fd);
+	int fd = -1, r = open_free(proto, host, port, &fd, &holder);
 
 	if (r == 0)
 		return fd;
@@ -66,7 +94,6 @@ int reserve_port(int proto, const struct addr *host, uint16_t port, struct err *
 		return -1;
 	if (r != EADDRINUSE)
 		return err_code(e, r, "bind host port %s:%u/%s", where, port, name);
-	holder = proc_find_listener(name, port);
 	if (holder)
 		err_set(e, EADDRINUSE, "port %s:%u/%s is already in use by %s", where, port, name, holder);
 	else

@@ -94,8 +94,13 @@ static void add_probe(const struct ctr_row *c, struct str *out)
 		last = p;
 	if (!last)
 		return;
-	line = str_visible(str0(json_str(last, "output")), strnlen(str0(json_str(last, "output")), PROBE_MAX));
-	str_addf(out, "\n  its last probe: exit %lld%s%s", (long long)json_int(last, "code", -1), *line ? ": " : "", line);
+	const char *output = str0(json_str(last, "Output"));
+	size_t n = strnlen(output, PROBE_MAX);
+
+	while (n && output[n - 1] == '\n')
+		n--;
+	line = str_visible(output, n);
+	str_addf(out, "\n  its last probe: exit %lld%s%s", (long long)json_int(last, "ExitCode", -1), *line ? ": " : "", line);
 }
 
 /* Raises TEXT with what is known of C besides. */

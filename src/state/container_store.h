@@ -46,7 +46,7 @@ struct ctr_row {
 	char *error;          /* why the last start failed, NULL */
 	int64_t restart_count;
 	enum ctr_health health;
-	char *health_log;     /* JSON array of the last 5 probes {start,end,code,output} */
+	char *health_log;     /* JSON array of the last 5 probes as docker inspect shows them: {Start,End,ExitCode,Output} */
 };
 void ctr_row_done(struct ctr_row *c);
 struct ctr_rows {

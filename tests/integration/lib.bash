@@ -30,6 +30,13 @@ teardown_file() {
 	[ -z "$bad" ]
 }
 
+# Whatever a test leaves (it may have failed in the middle) does not meet the next one.
+teardown() {
+	local p
+	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	return 0
+}
+
 # A root with busybox under all its names, and users.
 make_image() {
 	local a
