@@ -19,9 +19,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first interface's index: above all that the kernel puts into a new namespace by itself (tunl0, sit0, …), so that ours can be chosen before
- * they exist and addresses go into the same batch. */
-enum { FIRST_INDEX = 16, LINK_LOCAL_MAX = 64 };
+/* The first interface's index, chosen before the interfaces exist so that addresses go into the same batch. Above all that the kernel puts into a
+ * new namespace by itself (tunl0, sit0, …), and above all that the host has: kernels before 6.13 look for a wanted index in the namespace of the
+ * socket, not of the new link, and say EEXIST. */
+enum { FIRST_INDEX = 1 << 30, LINK_LOCAL_MAX = 64 };
 
 void net_plan_free(struct net_plan *p)
 {
