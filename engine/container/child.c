@@ -38,6 +38,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -518,21 +519,22 @@ static void child_enter(const struct child_exec *c)
 		child_fail(r, 0, errno);
 }
 
-static _Noreturn void child_exec_inner(const struct child_exec *c)
+/* P and R, not the rest: it may lie in memory that is not here any more. */
+static _Noreturn void child_exec_inner(const struct child_process *p, struct child_report *r)
 {
-	struct child_report *r = c->report;
 
 	child_stage(r, CHILD_SESSION);
 	if (setsid() < 0)
 		child_fail(r, 0, errno);
 	child_stage(r, CHILD_STDIO);
-	if (c->process.tty && ioctl(0, TIOCSCTTY, 0) < 0)
+	if (p->tty && ioctl(0, TIOCSCTTY, 0) < 0)
 		child_fail(r, 3, errno);
-	child_finish(&c->process, r);
+	child_finish(p, r);
 }
 
 _Noreturn void child_exec(const struct child_exec *c)
 {
+	const struct child_process *p = c->process;
 	struct child_report *r = c->report;
 	int proc;
 	pid_t pid;
@@ -553,15 +555,17 @@ _Noreturn void child_exec(const struct child_exec *c)
 	 * can be looked at by a container that has CAP_SYS_PTRACE (CVE-2016-9962) */
 	child_stage(r, CHILD_STDIO);
 	for (int i = 0; i < 3; i++)
-		if (dup2(c->process.stdio[i], i) < 0)
+		if (dup2(p->stdio[i], i) < 0)
 			child_fail(r, (unsigned)i, errno);
 	child_close_all();
 	for (char *const *v = c->environ_wipe; v && *v; v++)
 		memset(*v, 0, strlen(*v));
+	for (size_t i = 0; i < c->ndrop; i++)
+		(void)madvise(c->drop[i].start, c->drop[i].size, MADV_DONTFORK);
 	child_stage(r, CHILD_FORK);
 	pid = ns_clone(CLONE_VFORK | CLONE_PARENT, -1, NULL, NULL);
 	if (pid == 0)
-		child_exec_inner(c);
+		child_exec_inner(p, r);
 	if (pid < 0)
 		child_fail(r, 0, -pid);
 	r->pid = pid;

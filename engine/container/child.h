@@ -81,9 +81,15 @@ struct child_start {
 /* The first process; never returns. */
 _Noreturn void child_start(const struct child_start *c);
 
+struct child_range {
+	void *start;
+	size_t size;
+};
 struct child_exec {
 	struct child_report *report;
-	struct child_process process;
+	const struct child_process *process; /* in pages that are not among DROP, as all it points to */
+	const struct child_range *drop;      /* memory that the process in the container does not get */
+	size_t ndrop;
 	const int *tasks;
 	size_t ntasks;
 	int unified_procs;

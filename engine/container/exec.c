@@ -11,7 +11,7 @@
  *	reads the shared page
  *
  * Two processes, because what is born into the container's pid namespace can be traced by a container with CAP_SYS_PTRACE: it has no
- * descriptor of the host by then. CLONE_PARENT makes it the caller's child, so the caller waits for it as for any other.
+ * descriptor of the host by then, and of our memory only what it needs (capsule.h). CLONE_PARENT makes it the caller's child, so the caller waits for it as for any other.
  */
 #include "engine/container/exec.h"
 
@@ -21,6 +21,7 @@
 #include "base/fail.h"
 #include "base/str.h"
 #include "base/tty.h"
+#include "engine/container/capsule.h"
 #include "engine/container/cgroup_of.h"
 #include "engine/container/child.h"
 #include "engine/container/process.h"
@@ -58,6 +59,7 @@ struct exec {
 	char *cgroup, *keyring;
 	struct ctr_user user;
 	struct process process;
+	struct capsule capsule;
 	struct child_report *report;
 	int null, master, slave, stdio[3];
 	pid_t between;
@@ -86,6 +88,7 @@ static void exec_done(struct exec *x)
 	cgroup_join_close(&x->join);
 	ctr_user_done(&x->user);
 	process_done(&x->process);
+	capsule_done(&x->capsule);
 	free(x->cgroup);
 	free(x->keyring);
 }
@@ -186,14 +189,14 @@ static int make_process(struct exec *x, struct err *e)
 	for (int i = 0; i < 3; i++)
 		x->process.child.stdio[i] = x->stdio[i];
 	x->process.child.tty = x->o->tty;
-	return 0;
+	return capsule_make(&x->process.child, &x->capsule, e);
 }
 
 /* Comes back when the process has exec'd, or it or the one between ended. */
 static int run(struct exec *x, struct err *e)
 {
 	struct child_exec c = {
-		.report = x->report, .process = x->process.child, .tasks = x->join.tasks, .ntasks = x->join.ntasks,
+		.report = x->report, .process = x->capsule.process, .drop = x->capsule.drop, .ndrop = x->capsule.ndrop, .tasks = x->join.tasks, .ntasks = x->join.ntasks,
 		.unified_procs = x->join.unified_procs, .target = x->target, .ns_fds = x->ns_fds, .ns_fd_types = x->ns_types,
 		.nns = NAMESPACES, .oom_score_adj = x->process.oom,
 		.lsm = { x->process.lsm.file, x->process.lsm.fallback, x->process.lsm.label }, .keyring = x->keyring,

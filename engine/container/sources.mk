@@ -1,6 +1,7 @@
 # engine/container: one container
 noinst_LIBRARIES += libcontainer.a
 libcontainer_a_SOURCES =
+libcontainer_a_SOURCES += engine/container/capsule.c engine/container/capsule.h
 libcontainer_a_SOURCES += engine/container/cgroup_of.c engine/container/cgroup_of.h
 libcontainer_a_SOURCES += engine/container/child.c engine/container/child.h
 libcontainer_a_SOURCES += engine/container/container.h engine/container/cleanup.c engine/container/create.c engine/container/load.c

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+enum { OPEN_TRIES = 128 };
+
 static int sys(long r)
 {
 	return r < 0 ? -errno : (int)r;
@@ -69,13 +71,13 @@ int mount_open_in(int root, const char *path, int flags)
 		.flags = (uint64_t)(flags | O_CLOEXEC),
 		.resolve = SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS,
 	};
-	int r;
+	int r, tries = 0;
 
 	if (!kernel_probe()->openat2)
 		return open_walk(root, path, flags);
 	do
 		r = sys(syscall(SYS_openat2, root, path, &how, sizeof(how)));
-	while (r == -EAGAIN); /* a rename raced with "..": openat2(2) */
+	while (r == -EAGAIN && ++tries < OPEN_TRIES); /* a rename raced with "..": openat2(2) */
 	return r;
 }
 
