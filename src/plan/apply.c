@@ -455,6 +455,7 @@ static bool starts_something(const struct plan *p)
 int apply_run(struct apply *a, struct err *e)
 {
 	bool ended_waits = false;
+	int r;
 
 	TRY(sweep_begin(a->db, a->plan->project, starts_something(a->plan), e));
 	for (;;) {
@@ -467,8 +468,10 @@ int apply_run(struct apply *a, struct err *e)
 	}
 	if (!a->o.report)
 		TRY(db_sync(a->db, e));
-	sweep_end(a->db, a->plan->project);
-	return outcome(a, e);
+	r = outcome(a, e);
+	if (r >= 0) /* after a failure the next command looks for what it left */
+		sweep_end(a->db, a->plan->project);
+	return r;
 }
 
 bool apply_did(const struct apply *a, const struct op *op)

@@ -2,7 +2,8 @@
  *
  * plan/sweep.h - what a killed command left behind
  *
- * run/p/PROJECT/dirty is there while a plan runs: whoever finds it (holding the project's lock) knows that the last one was killed, and looks.
+ * run/p/PROJECT/dirty is there while a plan runs, and stays when it failed: whoever finds it (holding the project's lock) knows that the last
+ * one did not come to its end, and looks.
  */
 #pragma once
 #include <stdbool.h>
