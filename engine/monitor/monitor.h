@@ -157,6 +157,7 @@ struct monitor {
 	size_t nevents;
 	bool expecting;            /* started by a client that has not connected yet */
 	bool dirty, replies;       /* something to do at the turn's end */
+	bool idling;               /* nothing to do: give memory back before the next wait */
 	bool stopping;             /* SIGTERM or shutdown: all is being stopped, nothing starts */
 	int scratch[2];            /* pipe, empty between uses: tee's other end */
 	char *buf;                 /* MONITOR_BUF, for one chunk; allocated while there is traffic */
