@@ -11,6 +11,7 @@
 #include <linux/veth.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static unsigned char af(unsigned family)
@@ -260,6 +261,27 @@ int link_find(struct netlink *nl, const char *name, struct link_info *ret, struc
 	if (!l.n)
 		return 1;
 	*ret = l.v[0];
+	return 0;
+}
+
+int link_look(struct netlink *nl, const char *name, struct link_info *ret, struct err *e)
+{
+	struct link_info l = { 0 };
+	struct ifreq r = { 0 };
+	int fd = netlink_fd(nl);
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	memcpy(l.name, r.ifr_name, sizeof(l.name));
+	if (ioctl(fd, SIOCGIFINDEX, &r) < 0)
+		return errno == ENODEV ? 1 : err_sys(e, "link '%s'", name);
+	l.index = (uint32_t)r.ifr_ifindex;
+	if (ioctl(fd, SIOCGIFFLAGS, &r) < 0)
+		return errno == ENODEV ? 1 : err_sys(e, "link '%s'", name);
+	l.flags = (unsigned short)r.ifr_flags;
+	if (ioctl(fd, SIOCGIFMTU, &r) < 0)
+		return errno == ENODEV ? 1 : err_sys(e, "link '%s'", name);
+	l.mtu = (uint32_t)r.ifr_mtu;
+	*ret = l;
 	return 0;
 }
 

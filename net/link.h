@@ -63,6 +63,8 @@ struct link_info {
 };
 /* 1: there is none. */
 int link_find(struct netlink *nl, const char *name, struct link_info *ret, struct err *e);
+/* Index, flags and MTU only, by ioctl: unlike a netlink request it does not queue behind links that others are making just now. 1: none. */
+int link_look(struct netlink *nl, const char *name, struct link_info *ret, struct err *e);
 struct link_list {
 	struct link_info *v;
 	size_t n, cap;

@@ -274,6 +274,7 @@ static int isolate(struct db *db, const struct network_row *n, struct err *e)
 	return r < 0 ? err_move(e, &t) : 0;
 }
 
+/* Started is the last step of making it. */
 static bool bridge_ready(struct netlink *rt, const struct dirs *d, const struct network_row *n, const struct net_options *o)
 {
 	char name[IFNAMSIZ];
@@ -281,7 +282,7 @@ static bool bridge_ready(struct netlink *rt, const struct dirs *d, const struct 
 	AUTO_ERR(t);
 
 	network_bridge_name(d, n, o, name);
-	return link_find(rt, name, &l, &t) == 0 && (l.flags & IFF_UP) && l.alias[0];
+	return link_look(rt, name, &l, &t) == 0 && (l.flags & IFF_UP) && !o->bridge[0];
 }
 
 /* A bridge that somebody deleted is made again under containers that run: their host ends are still there, without a master. */

@@ -7,8 +7,8 @@
  *   open netlink handles   ──────►   new namespace, sysctls for the links to come
  *   batch: veth pairs, host ends up
  *                                    batch: lo, addresses, links up, routes; resolver's sockets and rules
- *   forget old neighbours and
- *   connections; publish (nft)
+ *   publish (nft), forget what
+ *   was tracked before
  */
 #include "base/alloc.h"
 #include "base/dirs.h"
@@ -79,7 +79,7 @@ static int find_masters(const struct net_plan *p, struct netlink *rt, struct err
 {
 	for (size_t i = 0; i < p->nlegs; i++) {
 		struct leg *l = &p->legs[i];
-		int r = l->master[0] ? link_find(rt, l->master, &l->parent, e) : 1;
+		int r = l->master[0] ? link_look(rt, l->master, &l->parent, e) : 1;
 
 		TRY(r);
 		if (r == 1)
@@ -197,25 +197,13 @@ static size_t addresses(const struct net_plan *p, struct addr *a)
 	return n;
 }
 
-/* What the host still believes about the sandbox's addresses and UDP ports. */
-static int forget(const struct net_plan *p, struct netlink *rt, struct netlink *nf, struct err *e)
+/* Connections that the host still tracks for the sandbox's addresses and UDP ports. (Neighbours hear of a new owner by its announcement.) */
+static int forget(const struct net_plan *p, struct netlink *nf, struct err *e)
 {
 	auto_free struct addr *a = xcalloc(2 * p->nlegs + 1, sizeof(*a));
 	uint16_t udp[UDP_PORTS_MAX];
 	size_t n = addresses(p, a), nudp = 0;
 
-	TRY(find_masters(p, rt, e));
-	for (size_t i = 0; i < p->nlegs; i++) {
-		const struct leg *l = &p->legs[i];
-
-		if (!l->driver->gateway || !l->parent.index)
-			continue;
-		if (l->v4.family)
-			link_neigh_del(rt, l->parent.index, &l->v4);
-		if (l->v6.family)
-			link_neigh_del(rt, l->parent.index, &l->v6);
-	}
-	TRY(netlink_flush(rt, e));
 	for (size_t i = 0; i < p->nports && nudp < UDP_PORTS_MAX; i++)
 		if (p->ports[i].proto == IPPROTO_UDP)
 			udp[nudp++] = p->ports[i].host_port;
@@ -239,7 +227,7 @@ static int publish(struct up *u, struct err *e)
 		err_hint(e, "the firewall table was removed just now (nft flush ruleset?); start again");
 	TRY(r);
 	/* A flow that began a moment ago towards the host itself would keep its way. */
-	return udp ? forget(u->p, u->rt, u->nf, e) : 0;
+	return udp ? forget(u->p, u->nf, e) : 0;
 }
 
 static int bring_up(struct up *u, struct err *e)
@@ -313,16 +301,15 @@ int net_plan_up(const struct dirs *d, const struct net_plan *p, int host_netns, 
 
 int net_plan_down(const struct dirs *d, const struct net_plan *p, struct err *e)
 {
-	AUTO(netlink_close) struct netlink *rt = NULL, *nf = NULL;
+	AUTO(netlink_close) struct netlink *nf = NULL;
 	static const struct nat_elems none;
 	AUTO_ERR(t);
 
 	if (!p->nlegs)
 		return 0;
-	TRY(netlink_open(NETLINK_BUS_ROUTE, &rt, e));
 	TRY(netlink_open(NETLINK_BUS_FILTER, &nf, e));
 	FP("net.down", e);
 	if (firewall_change(d, nf, &p->elems, &none, &t) < 0 && t.code != ENOENT)
 		return err_move(e, &t);
-	return forget(p, rt, nf, e);
+	return forget(p, nf, e);
 }
