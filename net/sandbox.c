@@ -305,10 +305,10 @@ int net_plan_down(const struct dirs *d, const struct net_plan *p, struct err *e)
 	static const struct nat_elems none;
 	AUTO_ERR(t);
 
-	if (!p->nlegs)
+	FP("net.down", e);
+	if (!p->nports) /* links go with their namespace */
 		return 0;
 	TRY(netlink_open(NETLINK_BUS_FILTER, &nf, e));
-	FP("net.down", e);
 	if (firewall_change(d, nf, &p->elems, &none, &t) < 0 && t.code != ENOENT)
 		return err_move(e, &t);
 	return forget(p, nf, e);
