@@ -10,11 +10,19 @@ gantry_image_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_L
 
 # gantry-keep: freestanding (no libc, no start files), so none of the common flags, sanitizers least of all
 pkglibexec_PROGRAMS += gantry-keep
-gantry_keep_SOURCES = src/gantry-keep.c
+gantry_keep_SOURCES = src/gantry-keep.c src/freestanding.h
 gantry_keep_CPPFLAGS = -I$(top_srcdir)
 gantry_keep_CFLAGS = -std=gnu11 -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -fno-asynchronous-unwind-tables
 gantry_keep_LDFLAGS = -nostdlib -static -Wl,--build-id=none -Wl,-z,noseparate-code
 gantry_keep_LDADD =
+
+# gantry-init: the same way; `init: true` bind-mounts it into containers
+pkglibexec_PROGRAMS += gantry-init
+gantry_init_SOURCES = src/gantry-init.c src/freestanding.h
+gantry_init_CPPFLAGS = $(gantry_keep_CPPFLAGS)
+gantry_init_CFLAGS = $(gantry_keep_CFLAGS)
+gantry_init_LDFLAGS = $(gantry_keep_LDFLAGS)
+gantry_init_LDADD =
 
 # Host start and stop: a systemd unit and an OpenRC script.
 EXTRA_DIST += src/init/gantry.service.in src/init/gantry.openrc.in

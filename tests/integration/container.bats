@@ -13,6 +13,7 @@ setup_file() {
 		[ -x "$top/tests/helper/$a" ] || skip "needs tests/helper/$a (make check builds it)"
 	done
 	T=$(mktemp -d "${TMPDIR:-/tmp}/gantry-ctr.XXXXXX")
+	[ ! -x "$top/gantry-init" ] || export GANTRY_LIBEXEC=$top
 	export T TOP=$top GANTRY_ROOT=$T/root GANTRY_RUN=$T/run
 	LAYER=$(printf 'a%.0s' {1..64})
 	L=$GANTRY_ROOT/images/layers/$LAYER
@@ -196,6 +197,18 @@ sh_in() { local s=$1; shift; ctr -s "$s" sh -c "$*"; }
 @test "terminal: /dev/console, controlling terminal, the container's own devpts" {
 	run sh_in '{"tty":true}' 'tty; readlink /proc/self/fd/2; echo to-console >/dev/console; echo to-tty >/dev/tty; ls -l /dev/console | cut -c1-10'
 	[[ $output == *"/dev/pts/0"*"/dev/pts/0"*to-console*to-tty*"crw--w----"* ]]
+}
+
+@test "init: reaps, hands signals on, ends with the program" {
+	run sh_in '{"init":true}' 'cat /proc/1/cmdline | tr "\000" " "; grep SigIgn /proc/1/status | tr -s "\t" " "; (sh -c "sleep 0.1 & exit 0"); sleep 0.4; ps -o stat | grep -c Z; exit 5'
+	[ "$status" -eq 5 ]
+	[[ $output == "/sbin/docker-init -- sh -c "*"SigIgn: 0000000000300000"*0 ]]
+	run sh_in '{"init":true}' 'trap "echo got; exit 3" TERM; kill -TERM 1; sleep 5'
+	[ "$status" -eq 3 ] && [ "$output" = got ]
+	run sh_in '{"init":true}' 'sh -c "kill -TERM \$PPID"; kill -TERM $$; sleep 5'
+	[ "$status" -eq 143 ]
+	run ctr -s '{"init":true,"tty":true}' sh -c 'tty; echo up >/dev/tty; ps -o pid,pgid,args | grep -c "[s]h -c"'
+	[[ $output == *"/dev/pts/0"*up*1* ]]
 }
 
 @test "namespaces of the host, when asked for" {
