@@ -94,11 +94,6 @@ struct addr addr_v4(uint32_t v)
 	return (struct addr){ 4, { v >> 24, (v >> 16) & 0xff, (v >> 8) & 0xff, v & 0xff } };
 }
 
-uint32_t addr_u32(const struct addr *a)
-{
-	return (uint32_t)a->b[0] << 24 | (uint32_t)a->b[1] << 16 | (uint32_t)a->b[2] << 8 | a->b[3];
-}
-
 /* Sets all bits from LEN on to ones or zeroes. */
 static struct addr host_bits(const struct addr *a, unsigned len, bool ones)
 {

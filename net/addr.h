@@ -32,7 +32,6 @@ bool addr_is_any(const struct addr *a);
 /* A + N; false when that leaves the family's space. */
 bool addr_add(struct addr *a, uint64_t n);
 struct addr addr_v4(uint32_t host_order);
-uint32_t addr_u32(const struct addr *a); /* of an IPv4 address, host order */
 
 /* "10.1.2.0/24". Host bits must be zero: the error names what it should be. */
 int cidr_parse(const char *s, struct cidr *ret, struct err *e);

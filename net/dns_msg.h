@@ -28,7 +28,7 @@ struct dns_query {
 /* DNS_NOERROR, an rcode to answer with, or DNS_DROP: not worth an answer. Q's id and question are set whenever an rcode is returned. */
 int dns_query_read(const uint8_t *m, size_t n, struct dns_query *q);
 
-/* An answer to M (whose question ends at Q->question), built in BUF. dns_answer_size() after the last record. */
+/* An answer to M (whose question ends at Q->question), built in BUF. dns_answer_end() after the last record. */
 struct dns_answer {
 	uint8_t *buf;
 	size_t room, len;

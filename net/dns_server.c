@@ -21,7 +21,6 @@ struct dns_conn {
 	size_t len;
 	uint8_t *out;
 	size_t out_len, out_at;
-	bool busy;
 	int64_t deadline_ns;
 	struct dns_conn *next;
 };
@@ -215,8 +214,6 @@ static bool question_new(struct dns_sandbox *b, const uint8_t *m, size_t n, cons
 	q->next = s->questions;
 	s->questions = q;
 	s->n++;
-	if (conn)
-		conn->busy = true;
 	if (rcode)
 		question_fail(q, rcode);
 	else if (s->n > QUESTIONS_MAX)
@@ -304,7 +301,6 @@ static int conn_write(struct dns_conn *c)
 	if (c->out_at < c->out_len)
 		return 0;
 	free(TAKE(c->out));
-	c->busy = false;
 	c->deadline_ns = time_mono_ns() + CONN_NS;
 	(void)watch_events(&c->watch, EPOLLIN);
 	return 0;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <stdio.h>
@@ -103,12 +102,6 @@ void link_up(struct netlink *nl, uint32_t index, const char *name)
 	set_begin(nl, index, name, IFF_UP, "start");
 }
 
-void link_mtu(struct netlink *nl, const char *name, uint32_t mtu)
-{
-	set_begin(nl, 0, name, 0, "MTU");
-	netlink_put_u32(nl, IFLA_MTU, mtu);
-}
-
 void link_isolate(struct netlink *nl, const char *name)
 {
 	struct ifinfomsg ifi = { 0 };
@@ -181,15 +174,6 @@ void link_route_add(struct netlink *nl, const struct cidr *dst, const struct add
 	if (via)
 		netlink_put(nl, RTA_GATEWAY, via->b, addr_size(via));
 	netlink_put_u32(nl, RTA_OIF, index);
-}
-
-void link_neigh_del(struct netlink *nl, uint32_t index, const struct addr *a)
-{
-	struct ndmsg nd = { .ndm_family = af(a->family), .ndm_ifindex = (int)index };
-	char text[ADDR_TEXT];
-
-	netlink_begin(nl, RTM_DELNEIGH, 0, &nd, sizeof(nd), ENOENT, "forget neighbour %s", addr_text(a, text));
-	netlink_put(nl, NDA_DST, a->b, addr_size(a));
 }
 
 static void read_link(const struct ifinfomsg *ifi, const void *attrs, size_t len, struct link_info *l)

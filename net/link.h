@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * net/link.h - verbs over rtnetlink: links, addresses, routes, neighbours
+ * net/link.h - verbs over rtnetlink: links, addresses, routes
  *
  * The verbs queue into NL; netlink_flush(nl, e) does them, several in one message to the kernel. All may be repeated: what is already
  * there (or already gone) is fine. rtnetlink(7), if_link.h.
@@ -41,7 +41,6 @@ void link_attach(struct netlink *nl, const char *name, uint32_t master, const ch
 /* The mark that says whose it is, "gantry:ROOT:…". */
 void link_alias(struct netlink *nl, const char *name, const char *alias);
 void link_up(struct netlink *nl, uint32_t index, const char *name); /* by index, or by name when 0 */
-void link_mtu(struct netlink *nl, const char *name, uint32_t mtu);
 /* Bridge port: frames from one isolated port never reach another. */
 void link_isolate(struct netlink *nl, const char *name);
 void link_group(struct netlink *nl, uint32_t index, uint32_t group);
@@ -52,7 +51,6 @@ void link_del(struct netlink *nl, const char *name);
 void link_addr_add(struct netlink *nl, uint32_t index, const struct addr *a, unsigned prefix);
 /* DST NULL: default. VIA NULL: on link. */
 void link_route_add(struct netlink *nl, const struct cidr *dst, const struct addr *via, unsigned family, uint32_t index);
-void link_neigh_del(struct netlink *nl, uint32_t index, const struct addr *a);
 
 struct link_info {
 	uint32_t index, master, group, mtu, flags /* IFF_* */, iflink;

@@ -43,11 +43,6 @@ void net_plan_free(struct net_plan *p)
 	free(p);
 }
 
-bool net_plan_has_netns(const struct net_plan *p)
-{
-	return p->netns;
-}
-
 const char *net_plan_resolv(const struct net_plan *p)
 {
 	return p->resolv_json;

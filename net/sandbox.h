@@ -63,7 +63,6 @@ struct net_plan; /* opaque, plain memory */
 int net_plan_load(struct db *db, const char *sandbox, const struct cJSON *spec_json, struct net_plan **ret, struct err *e);
 void net_plan_free(struct net_plan *p);
 DEFINE_AUTO(struct net_plan *, net_plan_free)
-bool net_plan_has_netns(const struct net_plan *p); /* false: the host's */
 /* What the sandbox's resolver must know, as dns_host_add wants it. Borrowed. */
 const char *net_plan_resolv(const struct net_plan *p);
 
