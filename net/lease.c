@@ -354,11 +354,14 @@ static int insert_port(struct lease *l, const struct join *leg, const struct net
 /* One of a range, or of the ephemeral ones: the first that no row and no program of the host has. */
 static int choose_port(struct lease *l, const struct join *leg, const struct net_port_want *w, const char *host_ip, struct err *e)
 {
-	unsigned first = w->host_port, last = w->host_port_last, tries = 0;
+	unsigned first = w->host_port, last = w->host_port_last, tries = 0, start = 0;
 
-	if (!first)
+	if (!first) { /* not always the lowest: another root, and programs that connect, would be after the same ones */
 		reserve_ephemeral(&first, &last);
-	for (unsigned p = first; p <= last && tries < EPHEMERAL_TRIES; p++) {
+		start = (unsigned)strtoul(l->want->sandbox_id + ID_LEN - 7, NULL, 16);
+	}
+	for (unsigned i = 0, n = last - first + 1; i < n && tries < EPHEMERAL_TRIES; i++) {
+		unsigned p = first + (start + i) % n;
 		AUTO_ERR(t);
 		int r;
 

@@ -588,13 +588,13 @@ int monitor_main(int argc, char **argv)
 	if (r < 0)
 		monitor_report(&m, "end", &e);
 	serve_close(&m);
+	if (m.dns) /* before the cgroup, which gantry-dns is in */
+		dns_host_free(m.dns);
+	net_guard_free(m.guard);
 	if (r == 0)
 		leave_cgroup(&m);
 	close_report(&m);
 	db_close(m.db);
-	if (m.dns)
-		dns_host_free(m.dns);
-	net_guard_free(m.guard);
 	/* The rest goes with the process; the lock last of all. */
 	return r < 0;
 }
