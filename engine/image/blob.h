@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct db;
 struct dirs;
 struct err;
 /* "sha256-HEX". Caller frees. */
@@ -28,3 +29,5 @@ int blob_keep(int dirfd, const char *digest, struct err *e);
 int blob_put(const struct dirs *d, const char *digest, const char *text, size_t n, struct err *e);
 /* -ENOENT: not here. Its digest is verified. Caller frees. */
 int blob_read(const struct dirs *d, const char *digest, size_t max, char **ret, size_t *ret_n, struct err *e);
+/* Removes blobs of no image, and parts that nobody went on with for a day. While nothing is loaded or pulled (image_layers_lock). */
+int blob_collect(struct db *db, struct err *e);

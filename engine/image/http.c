@@ -59,6 +59,25 @@ static const struct code_row {
 	{ CURLE_URL_MALFORMAT, EINVAL, "'%s' is no http or https address", NULL },
 };
 
+static bool is_loopback(const char *host)
+{
+	return streq(host, "localhost") || str_starts(host, "127.") || streq(host, "::1");
+}
+
+/* Is there a proxy for it in the environment? NO_PROXY is not looked at: for a hint this is enough. */
+static bool is_proxied(const struct http_request *r)
+{
+	static const char *const names[2][6] = { { "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY" },
+						 { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } };
+	const char *const *v = names[str_starts(r->url, "https://")];
+	auto_free char *host = http_host(r->url);
+
+	for (; *v; v++)
+		if (getenv(*v) && *getenv(*v))
+			return host && !is_loopback(host);
+	return false;
+}
+
 static bool is_proxied_refusal(const struct http_request *r)
 {
 	long code = 0;
@@ -90,6 +109,8 @@ static void set_error(struct http_request *r, CURLcode c)
 		err_set(&r->e, codes[i].code, "%s%s%s%s", text.s, *r->detail ? " (" : "", r->detail, *r->detail ? ")" : "");
 		if (codes[i].hint)
 			err_hint(&r->e, "%s", codes[i].hint);
+		else if (c == CURLE_COULDNT_CONNECT && is_proxied(r))
+			err_hint(&r->e, "it was asked for through a proxy: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY");
 		return;
 	}
 	err_set(&r->e, EIO, "'%s': %s", name, *r->detail ? r->detail : curl_easy_strerror(c));
@@ -361,11 +382,6 @@ static void set_tls(struct http *h, struct http_request *r)
 		set_blob(r->easy, CURLOPT_SSLCERT_BLOB, t->cert);
 		set_blob(r->easy, CURLOPT_SSLKEY_BLOB, t->key);
 	}
-}
-
-static bool is_loopback(const char *host)
-{
-	return streq(host, "localhost") || str_starts(host, "127.") || streq(host, "::1");
 }
 
 /* libcurl reads the environment itself, except HTTP_PROXY in upper case, which a web server's client could set. We are none. */

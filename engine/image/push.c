@@ -258,6 +258,11 @@ static int upload_blob(struct uploader *u, const char *digest, int64_t size, int
 	TRY(r = mounted(u, digest, e));
 	if (r == 0)
 		return 0;
+	if (fd < 0) {
+		err_set(e, ENOENT, "the registry does not have it, and its archive is not here");
+		err_hint(e, "remove the image and pull it again: then all its archives are here");
+		return -ENOENT;
+	}
 	news(u->sock, u->layer, "Pushing", false);
 	TRY(registry_upload(u->registry, &up, e));
 	news(u->sock, u->layer, "Pushed", true);
@@ -363,6 +368,11 @@ static int open_blobs(struct uploader *u, int images, struct err *e)
 	for (const struct cJSON *c = json_first(json_get(u->request, "layers")); c; c = json_next(c)) {
 		auto_free char *name = blob_name(str0(json_str(c, "blob"))), *path = xasprintf("blobs/%s", name);
 
+		u->blobs[i] = -1;
+		if (json_bool(c, "absent", false)) { /* the registry may have it */
+			i++;
+			continue;
+		}
 		u->blobs[i] = openat(images, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		if (u->blobs[i++] < 0)
 			return err_sys(e, "open blob %.19s", str0(json_str(c, "blob")));

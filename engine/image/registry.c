@@ -116,6 +116,7 @@ void registry_free(struct registry *r)
 	free(r->repo);
 	free(r->shown);
 	strv_done(&r->scopes);
+	strv_done(&r->mirrors);
 	free(r);
 }
 
@@ -192,12 +193,22 @@ static int again(struct call *c, int64_t wait_ns)
 	return CALL_AGAIN;
 }
 
+static void tell_mirror(struct call *c, const struct err *why)
+{
+	auto_free char *text = why->code ? xasprintf("mirror %s: %s", host_of(c)->name, err_text(why)) :
+					   xasprintf("mirror %s: status %ld", host_of(c)->name, c->q.status);
+
+	log_debug("%s", text);
+	if (c->r->mirrors.n < REGISTRY_MIRRORS_MAX)
+		strv_add_unique(&c->r->mirrors, text);
+}
+
 /* To the next host, when this one is a mirror. */
 static int next_host(struct call *c, const struct err *why)
 {
 	if (!host_of(c)->mirror)
 		return 0;
-	log_debug("mirror '%s': %s", host_of(c)->name, why->code ? err_text(why) : "cannot help");
+	tell_mirror(c, why);
 	if (why->code == ECONNREFUSED || why->code == EHOSTUNREACH || why->code == ETIMEDOUT || why->code == EPROTO)
 		state_of(c)->failed = true;
 	c->host++;
@@ -323,7 +334,17 @@ static int call_ended(struct call *c, struct err *e)
 		return r;
 	if (next_host(c, &q->e))
 		return again(c, 0);
-	return registry_error(q, c->r->name, c->r->shown, c->r->push, state_of(c)->auth.anonymous, state_of(c)->auth.cred.source, e);
+	(void)registry_error(q, c->r->name, c->r->shown, c->r->push, state_of(c)->auth.anonymous, state_of(c)->auth.cred.source, e);
+	if (c->r->mirrors.n) {
+		auto_free char *all = strv_join(&c->r->mirrors, "; "), *text = xstrdup(err_text(e)), *hint = xstrdup0(e->hint);
+		int code = e->code;
+
+		err_clear(e);
+		err_set(e, code, "%s (%s)", text, all);
+		if (hint)
+			err_hint(e, "%s", hint);
+	}
+	return -e->code;
 }
 
 static void first_host(struct call *c)

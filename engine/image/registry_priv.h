@@ -24,6 +24,7 @@ struct registry {
 	char *name, *repo, *shown; /* "docker.io", "library/web", "web" */
 	struct strv scopes;
 	bool push;
+	struct strv mirrors;    /* why each did not help */
 	void (*note)(void *arg, const char *text);
 	void *arg;
 };

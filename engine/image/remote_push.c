@@ -23,8 +23,15 @@
 #include "engine/image/wire.h"
 #include "state/db.h"
 
-/* A manifest of the image whose blobs are all here. */
-static bool is_usable(const struct dirs *d, const char *digest, const struct image_row *row, char **ret_text, struct manifest *ret)
+static bool blob_is_here(const struct dirs *d, const char *digest)
+{
+	auto_free char *name = blob_name(digest), *path = dirs_root(d, "images/blobs/%s", name);
+
+	return file_exists(path);
+}
+
+/* A manifest of the image; WHOLE: whose blobs are all here. */
+static bool is_usable(const struct dirs *d, const char *digest, const struct image_row *row, bool whole, char **ret_text, struct manifest *ret)
 {
 	auto_free char *text = NULL;
 	size_t n = 0;
@@ -37,11 +44,8 @@ static bool is_usable(const struct dirs *d, const char *digest, const struct ima
 		return false;
 	}
 	good = m.kind == MANIFEST_IMAGE && streq(m.config.digest, row->id);
-	for (size_t i = 0; good && i < m.n; i++) {
-		auto_free char *name = blob_name(m.v[i].digest), *path = dirs_root(d, "images/blobs/%s", name);
-
-		good = file_exists(path);
-	}
+	for (size_t i = 0; good && whole && i < m.n; i++)
+		good = blob_is_here(d, m.v[i].digest);
 	if (!good) {
 		manifest_done(&m);
 		return false;
@@ -51,19 +55,22 @@ static bool is_usable(const struct dirs *d, const char *digest, const struct ima
 	return true;
 }
 
+/* Rather one whose blobs are all here; else one of which the registry may have the rest. 1: none. */
 static int find_manifest(struct db *db, const struct image_row *row, const struct image_remotes *known, char **ret_text, struct manifest *ret)
 {
 	const struct dirs *d = db_dirs(db);
 
-	if (row->manifest && is_usable(d, row->manifest, row, ret_text, ret))
-		return 0;
-	for (size_t i = 0; i < known->n; i++)
-		if (is_usable(d, known->v[i].manifest, row, ret_text, ret))
+	for (int whole = 1; whole >= 0; whole--) {
+		if (row->manifest && is_usable(d, row->manifest, row, whole, ret_text, ret))
 			return 0;
+		for (size_t i = 0; i < known->n; i++)
+			if (is_usable(d, known->v[i].manifest, row, whole, ret_text, ret))
+				return 0;
+	}
 	return 1;
 }
 
-static int add_layers(struct cJSON *request, const struct image_row *row, const struct manifest *m, struct err *e)
+static int add_layers(const struct dirs *d, struct cJSON *request, const struct image_row *row, const struct manifest *m, struct err *e)
 {
 	struct cJSON *list = json_add_array(request, "layers");
 	AUTO_DONE(config_info_done) struct config_info info = { 0 };
@@ -83,6 +90,8 @@ static int add_layers(struct cJSON *request, const struct image_row *row, const 
 		json_add_str(o, "blob", m->v[i].digest);
 		json_add_int(o, "size", m->v[i].size);
 		json_add_str(o, "type", m->v[i].type);
+		if (!blob_is_here(d, m->v[i].digest))
+			json_add_bool(o, "absent", true);
 	}
 	return 0;
 }
@@ -183,7 +192,7 @@ int image_push(struct db *db, const char *ref, const struct image_push_options *
 	json_add_str(request, "ref", full);
 	json_add_str(request, "config", row.config);
 	json_add_str(request, "manifest", text);
-	TRY(add_layers(request, &row, r == 0 ? &m : NULL, e));
+	TRY(add_layers(db_dirs(db), request, &row, r == 0 ? &m : NULL, e));
 	add_sources(request, &target, &known);
 	TRY(load_open(&l, images, e));
 	if (talk(&l, request, o, &answer, e) < 0)

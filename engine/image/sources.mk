@@ -1,7 +1,7 @@
 # engine/image: libimage is the store (linked by gantry and the monitor), libimageio what meets archives (gantry-image only).
 noinst_LIBRARIES += libimage.a libimageio.a
 libimage_a_SOURCES = \
-	engine/image/blob.c engine/image/blob.h engine/image/change.c engine/image/change.h engine/image/config.c engine/image/cred.c \
+	engine/image/blob.c engine/image/blob.h engine/image/blob_collect.c engine/image/change.c engine/image/change.h engine/image/config.c engine/image/cred.c \
 	engine/image/cred.h engine/image/driver.c \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
@@ -21,8 +21,9 @@ libimageio_a_SOURCES = \
 IMAGEIO_LIBS = $(CURL_LIBS) $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image
-TESTS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image
+check_PROGRAMS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image \
+	tests/unit/test_registry
+TESTS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image tests/unit/test_registry
 tests_unit_test_ref_SOURCES = tests/unit/test_ref.c tests/unit/compose_cases.h
 tests_unit_test_ref_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ref_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
@@ -32,13 +33,16 @@ tests_unit_test_manifest_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $
 tests_unit_test_layer_SOURCES = tests/unit/test_layer.c tests/unit/tarmaker.h
 tests_unit_test_layer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_layer_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_registry_SOURCES = tests/unit/test_registry.c tests/unit/compose_cases.h
+tests_unit_test_registry_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_registry_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/unit/tarmaker.h
 tests_unit_test_image_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 tests_unit_test_image_LDADD = libimage.a libstate.a libbase.a $(ZLIB_LIBS) $(ZSTD_LIBS) $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
 EXTRA_tests_unit_test_image_DEPENDENCIES = gantry-image
 endif
 
-fuzz_programs += tests/fuzz/fuzz_ref tests/fuzz/fuzz_manifest tests/fuzz/fuzz_tar
+fuzz_programs += tests/fuzz/fuzz_ref tests/fuzz/fuzz_manifest tests/fuzz/fuzz_tar tests/fuzz/fuzz_auth
 tests_fuzz_fuzz_ref_SOURCES = tests/fuzz/fuzz_ref.c tests/fuzz/fuzz.h $(fuzz_main)
 tests_fuzz_fuzz_ref_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS)
 tests_fuzz_fuzz_ref_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -48,3 +52,7 @@ tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_tar_SOURCES = tests/fuzz/fuzz_tar.c tests/fuzz/fuzz.h tests/unit/tarmaker.h $(fuzz_main)
 tests_fuzz_fuzz_tar_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS)
 tests_fuzz_fuzz_tar_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_auth_SOURCES = tests/fuzz/fuzz_auth.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_auth_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS)
+tests_fuzz_fuzz_auth_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/helper/faults.py

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "engine/image/blob.h"
 #include "engine/image/ref.h"
 #include "state/container_store.h"
 #include "state/db.h"
@@ -125,7 +126,7 @@ int image_need(struct db *db, const char *ref, struct image_row *ret, struct err
 
 	if (r > 0) {
 		r = err_set(e, ENOENT, "no such image: '%s'", ref);
-		err_hint(e, "'gantry image ls' lists what is there; 'gantry image load' and 'gantry image import' bring images from files");
+		err_hint(e, "'gantry image ls' lists what is there; 'gantry image pull' fetches, 'gantry image load' and 'gantry image import' bring images from files");
 	}
 	return r;
 }
@@ -388,6 +389,7 @@ int image_collect(struct db *db, struct strv *report, struct err *e)
 			strv_addf(report, "Deleted: %s", gone.v[i]);
 	}
 	TRY(sweep_layers(db, e));
+	TRY(blob_collect(db, e));
 	return empty_trash(d, e);
 }
 

@@ -4,7 +4,7 @@
  * what unpacks (tar.c, layer.c, archive.c) is in gantry-image only.
  *
  *   root/images/layers/CHAINID(hex)/   an unpacked layer (overlay: whiteouts as 0:0 devices and trusted.overlay.opaque)
- *   root/images/blobs/                 (pull, push)          root/images/tmp/   what is being unpacked
+ *   root/images/blobs/                 blob.h               root/images/tmp/   what is being unpacked
  */
 #pragma once
 #include "base/auto.h"

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A proxy in front of a registry on loopback that makes what goes wrong in the field. tests/integration/registry.bats says which.
+
+--truncate N     the first answer for a blob (and range) ends after N bytes        --no-range      ranges are not understood
+--busy N         the first N requests: 429, Retry-After: 1                         --err500 N      the first N blobs: 503
+--redirect       blobs are on another port, which refuses credentials              --require-auth  Basic alice:secret
+--corrupt        a byte of each blob is wrong                                      --badmanifest   the manifest is not its digest's
+--slow N         N bytes a second for each blob
+--log FILE       a line of JSON for each request
+"""
+import argparse, base64, http.client, http.server, json, threading, time
+
+opts = argparse.ArgumentParser()
+for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow'):
+    opts.add_argument('--' + name, type=int, default=0)
+for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest'):
+    opts.add_argument('--' + name, action='store_true')
+opts.add_argument('--upstream', required=True)
+opts.add_argument('--log')
+opts = opts.parse_args()
+lock, cut, left = threading.Lock(), set(), {'busy': opts.busy, 'err500': opts.err500}
+basic = 'Basic ' + base64.b64encode(b'alice:secret').decode()
+
+
+def take(what):
+    with lock:
+        left[what] -= 1
+        return left[what] >= 0
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    cdn = False
+
+    def log_message(self, *args):
+        pass
+
+    def note(self, status):
+        if opts.log:
+            kept = {k: self.headers[k].split()[0] for k in ('Authorization', 'Range') if self.headers[k]}
+            with lock, open(opts.log, 'a') as f:
+                f.write(json.dumps({'method': self.command, 'path': self.path, 'status': status, 'cdn': self.cdn, **kept}) + '\n')
+
+    def answer(self, status, headers=(), body=b''):
+        self.note(status)
+        self.send_response(status)
+        for k, v in headers:
+            self.send_header(k, v)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def refusal(self, blob):
+        if self.cdn:
+            return (400, []) if self.headers['Authorization'] else None
+        if opts.require_auth and self.headers['Authorization'] != basic:
+            return 401, [('WWW-Authenticate', 'Basic realm="test"')]
+        if self.path != '/v2/' and take('busy'):
+            return 429, [('Retry-After', '1')]
+        if blob and take('err500'):
+            return 503, []
+        if blob and opts.redirect:
+            return 307, [('Location', 'http://127.0.0.1:%d%s?sig=1' % (opts.cdn_port, self.path))]
+        return None
+
+    def send_blob(self, body, key):
+        with lock:
+            short = opts.truncate and key not in cut and opts.truncate < len(body)
+            cut.add(key)
+        body = body[:opts.truncate] if short else body
+        for i in range(0, len(body), 65536):
+            self.wfile.write(body[i:i + 65536])
+            if opts.slow:
+                time.sleep(65536 / opts.slow)
+        if short:
+            self.close_connection = True
+
+    def forward(self):
+        sent = self.rfile.read(int(self.headers['Content-Length'] or 0))
+        blob = self.command == 'GET' and '/blobs/sha256:' in self.path
+        no = self.refusal(blob)
+        if no:
+            return self.answer(*no)
+        up = http.client.HTTPConnection(opts.upstream, timeout=60)
+        keep = {k: v for k, v in self.headers.items() if k.lower() not in ('host', 'connection', 'authorization', 'content-length')
+                and not (opts.no_range and k.lower() == 'range')}
+        up.request(self.command, self.path.split('?sig=')[0], sent, keep)
+        r = up.getresponse()
+        body = r.read()
+        if blob and opts.corrupt and body:
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if opts.badmanifest and '/manifests/' in self.path and self.command == 'GET':
+            body += b' '
+        self.note(r.status)
+        self.send_response(r.status)
+        for k, v in r.getheaders():
+            if k.lower() not in ('content-length', 'connection', 'transfer-encoding'):
+                self.send_header(k, v)
+        self.send_header('Content-Length', r.getheader('Content-Length') if self.command == 'HEAD' else str(len(body)))
+        self.end_headers()
+        if self.command == 'HEAD':
+            return
+        try:
+            self.send_blob(body, (self.path, self.headers['Range'])) if blob else self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = forward
+
+
+class Cdn(Handler):
+    cdn = True
+
+
+if opts.cdn_port:
+    threading.Thread(target=http.server.ThreadingHTTPServer(('127.0.0.1', opts.cdn_port), Cdn).serve_forever, daemon=True).start()
+http.server.ThreadingHTTPServer(('127.0.0.1', opts.port), Handler).serve_forever()

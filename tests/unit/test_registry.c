@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The parts of the registry client that need no network: challenges, credentials, hosts, retries, addresses, refusals.
+ */
+#include "tests/unit/compose_cases.h"
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "engine/image/auth.h"
+#include "engine/image/challenge.h"
+#include "engine/image/cred.h"
+#include "engine/image/hosts.h"
+#include "engine/image/http.h"
+#include "engine/image/registry_error.h"
+#include "engine/image/retry.h"
+#include <errno.h>
+#include <string.h>
+
+static const int64_t second = 1000000000;
+
+/* ---- challenges ---- */
+
+static const struct {
+	const char *in;
+	enum challenge_scheme scheme; /* of the best */
+	const char *realm, *service, *scope;
+	size_t n;
+} challenge_cases[] = {
+	{ "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull,push\"", CHALLENGE_BEARER,
+	  "https://auth.docker.io/token", "registry.docker.io", "repository:a/b:pull,push", 1 },
+	{ "bearer Realm=\"x\" , SERVICE=\"y\"", CHALLENGE_BEARER, "x", "y", NULL, 1 },
+	{ "Basic realm=\"a, \\\"b\\\"\"", CHALLENGE_BASIC, "a, \"b\"", NULL, NULL, 1 },
+	{ "Basic realm=\"x\", Bearer realm=\"y\",service=\"z\"", CHALLENGE_BEARER, "y", "z", NULL, 2 },
+	{ "Bearer realm=\"y\", Basic realm=\"x\"", CHALLENGE_BEARER, "y", NULL, NULL, 2 },
+	{ "Bearer realm=https://h/token?foo=1,service=s", CHALLENGE_BEARER, "https://h/token?foo=1", "s", NULL, 1 },
+	{ "Negotiate, Basic realm=\"x\"", CHALLENGE_BASIC, "x", NULL, NULL, 2 },
+	{ "Basic", CHALLENGE_BASIC, NULL, NULL, NULL, 1 },
+	{ "Bearer service=\"no realm\"", CHALLENGE_OTHER, NULL, NULL, NULL, 1 },
+	{ "Bearer realm=\"a\",realm=\"b\",error=\"insufficient_scope\"", CHALLENGE_BEARER, "a", NULL, NULL, 1 },
+	{ "", CHALLENGE_OTHER, NULL, NULL, NULL, 0 },
+};
+
+static void test_challenges(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(challenge_cases); i++) {
+		AUTO_DONE(challenges_done) struct challenges l = { 0 };
+		AUTO_ERR(e);
+		const struct challenge *c;
+
+		assert_int_equal(challenges_parse(challenge_cases[i].in, &l, &e), 0);
+		assert_int_equal(l.n, challenge_cases[i].n);
+		c = challenges_best(&l);
+		if (challenge_cases[i].scheme == CHALLENGE_OTHER) {
+			assert_null(c);
+			continue;
+		}
+		assert_non_null(c);
+		assert_int_equal(c->scheme, challenge_cases[i].scheme);
+		assert_true(streq0(c->realm, challenge_cases[i].realm));
+		assert_true(streq0(c->service, challenge_cases[i].service));
+		assert_true(streq0(c->scope, challenge_cases[i].scope));
+	}
+}
+
+static void test_challenges_refused(void **state)
+{
+	static const char *const bad[] = { "realm=\"x\"", "Bearer realm=\"x", "\"x\"", "Bearer realm=\"a\x01\"" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		AUTO_DONE(challenges_done) struct challenges l = { 0 };
+		AUTO_ERR(e);
+
+		assert_int_equal(challenges_parse(bad[i], &l, &e), -EINVAL);
+	}
+	for (size_t n = 1; n < 40; n++) { /* many challenges: a bound, no error */
+		AUTO_DONE(challenges_done) struct challenges l = { 0 };
+		AUTO_STR(b, 1000);
+		AUTO_ERR(e);
+
+		for (size_t k = 0; k < n; k++)
+			str_add(&b, "Basic realm=\"x\", ");
+		assert_int_equal(challenges_parse(b.s, &l, &e), 0);
+		assert_true(l.n <= CHALLENGES_MAX);
+	}
+}
+
+static void test_query(void **state)
+{
+	struct challenge c = { .scheme = CHALLENGE_BEARER, .realm = (char *)"r", .service = (char *)"registry.x:cn 1",
+			       .scope = (char *)"repository:a:pull repository:a:push" };
+	AUTO_STRV(scopes);
+
+	(void)state;
+	strv_add(&scopes, "repository:a:pull");
+	auto_free char *get = auth_query(&c, &scopes, false), *post = auth_query(&c, &scopes, true);
+
+	assert_string_equal(get, "service=registry.x%3Acn%201&scope=repository%3Aa%3Apull&scope=repository%3Aa%3Apush");
+	assert_string_equal(post, "service=registry.x%3Acn%201&scope=repository%3Aa%3Apull%20repository%3Aa%3Apush");
+}
+
+/* ---- whom a secret is shown (SEC-55) ---- */
+
+static void test_may_send(void **state)
+{
+	static const struct {
+		const char *registry, *realm;
+		bool may;
+	} cases[] = {
+		{ "docker.io", "auth.docker.io", true }, { "quay.io", "quay.io", true }, { "registry.gitlab.com", "gitlab.com", true },
+		{ "registry.cn-hangzhou.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com", true }, { "reg.example.com", "evil.com", false },
+		{ "example.com", "example.com.evil.com", false }, { "a.co.uk", "b.co.uk", false }, { "x.a.co.uk", "y.a.co.uk", true },
+		{ "127.0.0.1", "127.0.0.1", true }, { "127.0.0.1", "127.0.0.2", false }, { "localhost", "otherhost", false },
+		{ "notexample.com", "example.com", false }, { "::1", "::2", false },
+	};
+	AUTO_STRV(extra);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(auth_may_send(cases[i].registry, cases[i].realm, NULL), cases[i].may);
+	strv_add(&extra, "evil.com");
+	assert_true(auth_may_send("reg.example.com", "evil.com", &extra));
+}
+
+/* ---- config.json ---- */
+
+static struct cJSON *parse(const char *text)
+{
+	struct cJSON *j = NULL;
+	AUTO_ERR(e);
+
+	assert_int_equal(json_parse(text, strlen(text), "test", &j, &e), 0);
+	return j;
+}
+
+static void test_credentials(void **state)
+{
+	static const char config[] =
+		"{\"auths\": {\"https://index.docker.io/v1/\": {\"auth\": \"dXNlcjpwYTpzcw==\"}, \"https://a.example/v2/\": {\"auth\": \"YTpi\"},"
+		"\"az.example\": {\"auth\": \"MDAwMDAwMDA6\", \"identitytoken\": \"tok\"}, \"marker.example\": {}, \"bad.example\": {\"auth\": \"%%%\"},"
+		"\"reg.example/team\": {\"username\": \"t\", \"password\": \"p\"}, \"rt.example\": {\"registrytoken\": \"r\"}},"
+		"\"credHelpers\": {\"gcr.io\": \"gcloud\"}}";
+	static const struct {
+		const char *host, *repository;
+		int r;
+		const char *user, *secret, *identity, *helper;
+	} cases[] = {
+		{ "docker.io", NULL, 0, "user", "pa:ss", NULL, NULL }, { "a.example", NULL, 0, "a", "b", NULL, NULL },
+		{ "az.example", NULL, 0, "00000000", "", "tok", NULL }, { "marker.example", NULL, 1, NULL, NULL, NULL, NULL },
+		{ "none.example", NULL, 1, NULL, NULL, NULL, NULL }, { "bad.example", NULL, -EINVAL, NULL, NULL, NULL, NULL },
+		{ "gcr.io", NULL, 2, NULL, NULL, NULL, "gcloud" }, { "reg.example", "team/x", 0, "t", "p", NULL, NULL },
+		{ "reg.example", "other/x", 1, NULL, NULL, NULL, NULL }, { "a.example:5000", NULL, 1, NULL, NULL, NULL, NULL },
+	};
+	AUTO(json_free) struct cJSON *j = parse(config);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_DONE(credential_done) struct credential c = { 0 };
+		auto_free char *helper = NULL;
+		AUTO_ERR(e);
+
+		assert_int_equal(credential_in(j, cases[i].host, cases[i].repository, &c, &helper, &e), cases[i].r);
+		assert_true(streq0(c.user, cases[i].user));
+		assert_true(streq0(c.secret, cases[i].secret));
+		assert_true(streq0(c.identity, cases[i].identity));
+		assert_true(streq0(helper, cases[i].helper));
+		if (e.code)
+			assert_null(strstr(err_text(&e), "%%%")); /* never printed */
+	}
+	auto_free char *basic = credential_basic("user", "pa:ss");
+
+	assert_string_equal(basic, "Basic dXNlcjpwYTpzcw==");
+}
+
+/* ---- hosts ---- */
+
+static void test_hosts(void **state)
+{
+	AUTO(json_free) struct cJSON *own = parse("{\"registries\": {\"docker.io\": {\"mirrors\": [\"https://m1.example/\", {\"url\": \"m2.lan:5000\","
+		"\"insecure\": true}, \"http://m3.lan\"]}, \"q.example\": {\"insecure\": true}}, \"insecure\": [\"*.lab\", \"http://plain.example:80\"]}");
+	AUTO(json_free) struct cJSON *daemon = parse("{\"registry-mirrors\": [\"https://unused.example\"], \"insecure-registries\": [\"old.example\"]}");
+	const struct cJSON *const docs[] = { own, NULL, daemon };
+	static const struct {
+		const char *host;
+		bool push;
+		size_t n;
+		const char *first;
+		bool first_insecure, last_insecure;
+	} cases[] = {
+		{ "docker.io", false, 4, "https://m1.example", false, false }, { "docker.io", true, 1, "https://registry-1.docker.io", false, false },
+		{ "q.example", false, 1, "https://q.example", true, true }, { "x.lab", false, 1, "https://x.lab", true, true },
+		{ "plain.example:80", false, 1, "https://plain.example:80", true, true }, { "old.example", false, 1, "https://old.example", true, true },
+		{ "s.example", false, 1, "https://s.example", false, false }, { "localhost:5000", false, 1, "https://localhost:5000", true, true },
+		{ "127.0.0.1:5000", false, 1, "https://127.0.0.1:5000", true, true }, { "[::1]:5000", false, 1, "https://[::1]:5000", true, true },
+		{ "127.0.0.1.example", false, 1, "https://127.0.0.1.example", false, false },
+		{ "localhost.example", false, 1, "https://localhost.example", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_DONE(registry_hosts_done) struct registry_hosts h = { 0 };
+		AUTO_ERR(e);
+
+		assert_int_equal(registry_hosts_from(docs, ARRAY_LEN(docs), cases[i].host, cases[i].push, &h, &e), 0);
+		assert_int_equal(h.n, cases[i].n);
+		assert_string_equal(h.v[0].url, cases[i].first);
+		assert_int_equal(h.v[0].insecure, cases[i].first_insecure);
+		assert_int_equal(h.v[h.n - 1].insecure, cases[i].last_insecure);
+		assert_false(h.v[h.n - 1].mirror);
+		assert_string_equal(h.v[h.n - 1].name, cases[i].host);
+	}
+}
+
+/* ---- retries ---- */
+
+static void test_retry_after(void **state)
+{
+	int64_t now = INT64_C(1445412480) * second; /* 2015-10-21 07:28:00 */
+
+	(void)state;
+	assert_int_equal(retry_after_ns("120", 0), 120 * second);
+	assert_int_equal(retry_after_ns("Wed, 21 Oct 2015 07:28:30 GMT", now), 30 * second);
+	assert_int_equal(retry_after_ns("Wed, 21 Oct 2015 07:00:00 GMT", now), 0);
+	assert_int_equal(retry_after_ns("soon", now), -1);
+	assert_int_equal(retry_after_ns("-1", now), -1);
+	assert_int_equal(retry_after_ns(NULL, now), -1);
+}
+
+static void test_retry_delay(void **state)
+{
+	static const long never[] = { 400, 401, 403, 404, 415, 501 }, again[] = { 408, 429, 500, 502, 503, 504 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		assert_int_equal(retry_delay(0, never[i], 0, -1, 0), RETRY_NEVER);
+	for (size_t i = 0; i < ARRAY_LEN(again); i++)
+		assert_true(retry_delay(0, again[i], 0, -1, 0) > 0);
+	assert_int_equal(retry_delay(0, 429, 0, 3 * second, 0), 3 * second);
+	assert_int_equal(retry_delay(0, 429, 0, 3600 * second, 0), RETRY_NEVER); /* believed, not waited for */
+	assert_int_equal(retry_delay(RETRY_MOST - 1, 503, 0, -1, 0), RETRY_NEVER);
+	assert_int_equal(retry_delay(0, 0, EPROTO, -1, 0), RETRY_NEVER); /* TLS does not get better */
+	assert_int_equal(retry_delay(0, 200, EHOSTUNREACH, -1, 0), RETRY_NEVER);
+	assert_true(retry_delay(3, 200, ECONNRESET, -1, 0) > retry_delay(0, 200, ECONNRESET, -1, 1023));
+}
+
+/* ---- addresses ---- */
+
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *base, *location, *want;
+	} cases[] = {
+		{ "https://h/v2/a/blobs/x", "/v2/y?z=1", "https://h/v2/y?z=1" }, { "https://h/v2/a", "https://cdn.example/b?sig=%2F", "https://cdn.example/b?sig=%2F" },
+		{ "https://h/v2/a", "file:///etc/passwd", NULL }, { "https://h/v2/a", "gopher://x/", NULL }, { "https://h/v2/a", "", NULL },
+		{ "https://h/v2/a", "https://user@x/", NULL },
+		{ "http://127.0.0.1:5000/v2/", "http://127.0.0.1:5001/token", "http://127.0.0.1:5001/token" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *got = NULL;
+		AUTO_ERR(e);
+		int r = http_resolve(cases[i].base, cases[i].location, &got, &e);
+
+		assert_int_equal(r < 0, cases[i].want == NULL);
+		if (cases[i].want)
+			assert_string_equal(got, cases[i].want);
+	}
+	auto_free char *a = http_origin("https://Host.Example/x"), *b = http_origin("https://host.example:443/y"), *c = http_origin("https://host.example:444/"),
+		       *h = http_host("http://[::1]:5000/v2/");
+
+	assert_string_equal(a, b);
+	assert_string_not_equal(a, c);
+	assert_string_equal(h, "::1");
+}
+
+/* ---- refusals ---- */
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		long status;
+		const char *body, *header;
+		int code;
+		const char *text;
+	} cases[] = {
+		{ 401, "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"requested access to the resource is denied\"}]}", NULL, EACCES,
+		  "pull access denied for web:1, repository does not exist or may require 'gantry login': DENIED: requested access to the resource is denied" },
+		{ 404, "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"manifest unknown\",\"detail\":{\"Tag\":\"1\"}}]}", NULL, ENOENT,
+		  "web:1 not found at 'docker.io': MANIFEST_UNKNOWN: manifest unknown ({\"Tag\":\"1\"})" },
+		{ 429, "{\"errors\":[{\"code\":\"TOOMANYREQUESTS\",\"message\":\"You have reached your pull rate limit.\"}]}", "ratelimit-limit: 100;w=21600",
+		  EDQUOT, "web:1: 'docker.io' limits requests (100 in 6h0m0s): TOOMANYREQUESTS: You have reached your pull rate limit." },
+		{ 502, "<html><head><title>Bad \x1b[31mGateway</title></head></html>", NULL, EPROTO,
+		  "web:1: 'docker.io' answers with status 502: Bad \\x1b[31mGateway; this is not a registry's answer: a proxy or a portal?" },
+		{ 500, "", NULL, EPROTO, "web:1: 'docker.io' answers with status 500" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_DONE(http_request_done) struct http_request q = HTTP_REQUEST_INIT;
+		AUTO_ERR(e);
+
+		q.status = cases[i].status;
+		q.text = xstrdup(cases[i].body);
+		if (cases[i].header)
+			strv_add(&q.reply, cases[i].header);
+		assert_int_equal(registry_error(&q, "docker.io", "web:1", false, true, NULL, &e), -cases[i].code);
+		assert_string_equal(err_text(&e), cases[i].text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_challenges), cmocka_unit_test(test_challenges_refused), cmocka_unit_test(test_query), cmocka_unit_test(test_may_send),
+		cmocka_unit_test(test_credentials), cmocka_unit_test(test_hosts), cmocka_unit_test(test_retry_after), cmocka_unit_test(test_retry_delay),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_refusals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
