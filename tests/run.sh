@@ -135,7 +135,7 @@ part_vm() {
 	.ci/need ${install[@]+"${install[@]}"} vm || { skip "vm: qemu is not there"; return; }
 	build_in build-test --enable-developer || return
 	# /var/lib is a disk; the guest's root is an overlay, on which no other overlay goes
-	tests/vm --cgroup v2 --timeout 600 -- env TMPDIR=/var/lib PATH="$top/build-test:$PATH" SOON=60 \
+	tests/vm --cgroup v2 --timeout 900 -- env TMPDIR=/var/lib PATH="$top/build-test:$PATH" SOON=60 \
 		bats --tap tests/integration/v2 >"$log/vm" 2>&1
 	grep -E '^(not ok|# )|# skip' "$log/vm"
 	count "$(grep -E '^ok ' "$log/vm" | grep -vc '# skip')" "$(grep -c '^not ok ' "$log/vm")" "$(grep -c '# skip' "$log/vm")"

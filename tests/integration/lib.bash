@@ -74,14 +74,15 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 monitor_pid() { pgrep -f "^gantry-monitor $1( |$)"; }
 
 leaks() {
-	local id f
+	local id
 	id=$(cat "$GANTRY_ROOT/id" 2>/dev/null || echo none)
 	{
 		ip -o link | sed -nE "s/^[0-9]+: ([^:@]+).*/link \1/p" | grep -F "${id:0:5}"
 		nft list tables 2>/dev/null | grep -F "$id"
 		find /sys/fs/cgroup -maxdepth 4 -type d -path "*$id*" 2>/dev/null
 		awk -v r="$T/" 'index($0, r)' /proc/[0-9]*/mountinfo 2>/dev/null
-		for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <"$f" 2>/dev/null | grep -E '^[^ ]*gantry-(monitor|keep|dns|image)' | grep -F "$T"; done
+		grep -alsF "GANTRY_ROOT=$GANTRY_ROOT" /proc/[0-9]*/environ | sed 's/environ$/cmdline/' |
+			xargs -r grep -ahsoE '^[^ ]*gantry-(monitor|keep|dns|image)'
 		ls -A "$GANTRY_ROOT"/{tmp,trash,containers,volumes} 2>/dev/null | grep -v ':$' | grep .
 		sqlite3 "$GANTRY_ROOT/state.db" 'select "row container "||name from container; select "row network "||name from network;
 			select "row volume "||name from volume; select "row sandbox "||id from sandbox' 2>/dev/null
