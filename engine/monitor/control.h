@@ -38,6 +38,10 @@ int monitor_send(int sock, const struct cJSON *req, const int *fds, size_t nfds,
 int monitor_recv(int sock, struct cJSON **ret, struct err *e);
 /* For who waits long: -ETIMEDOUT when the monitor at the other end is stopped (SIGSTOP, a debugger) and so will never answer. */
 int monitor_check(int sock, const char *project, struct err *e);
+/* The project has no container that runs: what a monitor that was killed left, its cgroup, goes. Nothing while there is a monitor. */
+void monitor_sweep(const struct dirs *d, const char *project);
+/* "gantry-ROOTID/monitor-PROJECT". Caller frees. */
+char *monitor_cgroup(const struct dirs *d, const char *project);
 /* connect + send + recv, connecting again when the monitor dies in between (requests are idempotent). *ret may be NULL. */
 int monitor_call(const struct dirs *d, const char *project, const struct cJSON *req, struct cJSON **ret, struct err *e);
 struct cJSON *monitor_request(const char *op, const char *id); /* caller frees */

@@ -22,6 +22,7 @@
 #include "engine/container/container.h"
 #include "engine/kernel/ns.h"
 #include "engine/kernel/selfexe.h"
+#include "engine/monitor/control.h"
 #include "net/dns.h"
 #include "net/guard.h"
 #include "state/db.h"
@@ -384,14 +385,6 @@ static void close_report(const struct monitor *m)
 		(void)unlink(path);
 }
 /* ---- our own cgroup ---- */
-/* Monitor and keepers leave the cgroup of whoever started them: the end of a login session, a cron job or a oneshot unit must not take the containers'
- * keepers along. It is beside the project's containers. */
-static char *own_cgroup(const struct monitor *m)
-{
-	auto_free char *name = xasprintf("monitor-%s", m->project);
-
-	return container_cgroup(&m->dirs, NULL, name);
-}
 static void write_tasks(const struct cgroup_join *j, bool joined_unified)
 {
 	for (size_t i = 0; i < j->ntasks; i++)
@@ -399,13 +392,14 @@ static void write_tasks(const struct cgroup_join *j, bool joined_unified)
 	if (!joined_unified && j->unified_procs >= 0)
 		(void)!write(j->unified_procs, "0", 1);
 }
-/* Nobody's child, and in our own cgroup: the first process ends at once, so that whoever started us has nothing to wait for. Where
- * cgroups cannot be made we stay where we are. */
+/* Monitor and keepers leave the cgroup of whoever started them: the end of a login session, a cron job or a oneshot unit must not take the
+ * containers' keepers along. It is beside the project's containers. Nobody's child, too:
+ * the first process ends at once, so that whoever started us has nothing to wait for. Where cgroups cannot be made we stay where we are. */
 static void go_apart(const struct monitor *m)
 {
 	struct cgroup_join j = CGROUP_JOIN_NONE;
 	struct cgroup_limits none = CGROUP_LIMITS_NONE;
-	auto_free char *path = own_cgroup(m);
+	auto_free char *path = monitor_cgroup(&m->dirs, m->project);
 	AUTO_ERR(e);
 	bool joined = false;
 	pid_t pid;
@@ -429,7 +423,7 @@ static void go_apart(const struct monitor *m)
 static void leave_cgroup(const struct monitor *m)
 {
 	struct cgroup_join j = CGROUP_JOIN_NONE;
-	auto_free char *own = own_cgroup(m);
+	auto_free char *own = monitor_cgroup(&m->dirs, m->project);
 	auto_free char *parent = path_parent(own);
 	AUTO_ERR(e);
 

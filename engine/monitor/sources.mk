@@ -5,7 +5,7 @@ libmonitor_a_SOURCES = \
 	engine/monitor/health.c engine/monitor/health.h engine/monitor/keep.h engine/monitor/keeper.c \
 	engine/monitor/launch.c engine/monitor/logio.c engine/monitor/monitor.c engine/monitor/monitor.h \
 	engine/monitor/probe.c engine/monitor/restart.c engine/monitor/restart.h engine/monitor/rows.c engine/monitor/serve.c \
-	engine/monitor/states.c
+	engine/monitor/states.c engine/monitor/sweep.c
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_restart tests/unit/test_health

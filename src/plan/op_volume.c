@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "engine/monitor/control.h"
 #include "engine/volume/volume.h"
 #include "plan/apply_task.h"
 #include "plan/op_labels.h"
@@ -65,5 +66,6 @@ int op_volume_remove(struct task *t)
 /* Only what is kept of the project itself; whoever still has it open (its monitor) ends by itself. */
 int op_project_remove(struct task *t)
 {
+	monitor_sweep(db_dirs(t->a->db), t->op->name);
 	return project_delete(t->a->db, t->op->name, &t->e) < 0 ? -t->e.code : TASK_DONE;
 }
