@@ -1,7 +1,7 @@
 # the programs: one small main each
 sbin_PROGRAMS += gantry
 gantry_SOURCES = src/gantry.c
-gantry_LDADD = libcli.a libplan.a libmonitor.a libcontainer.a libvolume.a libimage.a libnet.a libkernel.a libstate.a libcompose.a libbase.a \
+gantry_LDADD = libcli.a libplan.a libbuild.a libbuildfile.a libmonitor.a libcontainer.a libvolume.a libimage.a libnet.a libkernel.a libstate.a libcompose.a libbase.a \
 	$(YAML_LIBS) $(CJSON_LIBS) $(SQLITE_LIBS) $(NL_LIBS) $(SECCOMP_LIBS) $(MD_LIBS)
 
 pkglibexec_PROGRAMS += gantry-image

@@ -32,7 +32,9 @@ void process_env(const struct ctr_spec *s, struct strv *ret)
 
 	snprintf(id, sizeof(id), "%.*s", ID_SHORT, str0(s->id));
 	strv_env_set(ret, "PATH", DEFAULT_PATH);
-	if (s->hostname && *s->hostname)
+	if (s->build_step)
+		;
+	else if (s->hostname && *s->hostname)
 		strv_env_set(ret, "HOSTNAME", s->hostname);
 	else if (s->uts && streq(s->uts, "host") && gethostname(host, sizeof(host) - 1) == 0)
 		strv_env_set(ret, "HOSTNAME", host);

@@ -343,12 +343,14 @@ static int make_readonly(const struct rootfs_args *a, struct rootfs *r, struct e
 }
 
 /* What docker leaves in every root too; programs look for it. */
-static int add_marks(int root, struct err *e)
+static int add_marks(const struct ctr_spec *spec, int root, struct err *e)
 {
 	AUTO_ERR(quiet);
-	int fd = openat(root, ".dockerenv", O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0755);
+	int fd = spec->build_step ? -1 : openat(root, ".dockerenv", O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0755);
 	auto_close int etc = -1;
 
+	if (spec->build_step)
+		return 0;
 	if (fd >= 0)
 		close(fd);
 	else if (errno != EEXIST)
@@ -429,7 +431,7 @@ static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 		TRY(rootfs_mount_console(r, e));
 	TRY(make_readonly(a, r, e));
 	TRY(make_cwd(r->root, a->spec->cwd, e));
-	return add_marks(r->root, e);
+	return add_marks(a->spec, r->root, e);
 }
 
 int rootfs_build(const struct rootfs_args *a, struct rootfs *ret, struct err *e)

@@ -96,6 +96,7 @@ struct ctr_spec {
 	struct strv labels, annotations; /* K=V */
 
 	struct strv argv, env;
+	bool build_step;          /* of a build: env is all there is (no HOSTNAME), id is a name; not stored */
 	char *cwd;                /* NULL: / */
 	char *user;               /* "", "name", "uid:gid", … */
 	struct strv group_add;

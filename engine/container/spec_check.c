@@ -192,7 +192,7 @@ int ctr_spec_check(const struct ctr_spec *s, struct err *e)
 	static const char *const ipc_modes[] = { "shareable", "none", NULL };
 	static const char *const net_modes[] = { "none", NULL };
 
-	if (!s->id || !id_is(s->id))
+	if (!s->id || (!id_is(s->id) && !s->build_step))
 		return err_set(e, EINVAL, "container id '%s' is not 64 hex digits", str0(s->id));
 	if (!s->name || !name_is_container(s->name))
 		return err_set(e, EINVAL, "container name '%s': letters, digits, '_', '.', '-' are allowed", str0(s->name));

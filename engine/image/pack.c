@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/strv.h"
+#include "engine/image/digest.h"
 #include "engine/image/layer.h"
 
 enum { TAR_BLOCK_SIZE = 512, BUFFER = 1 << 20, DEPTH_MAX = 1000, PAX_MAX = 2 << 20,
@@ -36,6 +38,10 @@ struct packer {
 	size_t n;
 	struct map links;   /* "DEV:INO" of files with several names -> the first name */
 	int depth;
+	struct digest *digest; /* NULL */
+	bool layer;         /* whiteouts are meant */
+	enum whiteout_form form;
+	int64_t size, tar;  /* bytes of files, of the archive */
 };
 
 static int flush(struct packer *p, struct err *e)
@@ -43,7 +49,10 @@ static int flush(struct packer *p, struct err *e)
 	size_t n = p->n;
 
 	p->n = 0;
-	return n ? fd_write_all(p->fd, p->buf, n, e) : 0;
+	p->tar += (int64_t)n;
+	if (p->digest && n)
+		digest_add(p->digest, p->buf, n);
+	return n && p->fd >= 0 ? fd_write_all(p->fd, p->buf, n, e) : 0;
 }
 
 static int put(struct packer *p, const void *data, size_t n, struct err *e)
@@ -283,6 +292,38 @@ static void fill(struct ustar *h, const char *path, const struct stat *st, struc
 	number(h->minor, sizeof(h->minor), h->type == '3' || h->type == '4' ? (long long)minor(st->st_rdev) : 0, NULL, pax);
 }
 
+/* An empty file, everything of it zero. */
+static int marker_put(struct packer *p, const char *path, struct err *e)
+{
+	const struct stat st = { .st_mode = S_IFREG };
+	struct ustar h = { 0 };
+	AUTO_STR(pax, PAX_MAX);
+
+	fill(&h, path, &st, &pax);
+	number(h.size, sizeof(h.size), 0, NULL, NULL);
+	return put_header(p, &h, &pax, e);
+}
+
+static int whiteout_put(struct packer *p, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+	auto_free char *marker = xasprintf("%.*s.wh.%s", (int)n, path, path + n);
+
+	return marker_put(p, marker, e);
+}
+
+/* FD: a folder of an overlay's upper layer. */
+static int opaque_put(struct packer *p, int fd, const char *path, struct err *e)
+{
+	auto_free char *marker = *path ? xasprintf("%s/.wh..wh..opq", path) : xstrdup(".wh..wh..opq");
+	char value[2];
+
+	if (p->form != WHITEOUT_DEVICE || fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) != 1 || value[0] != 'y')
+		return 0;
+	return marker_put(p, marker, e);
+}
+
 /* FD: the file, open for reading, when it is a file or folder. */
 static int entry_put(struct packer *p, int dirfd, const char *name, const char *path, const struct stat *st, int fd, struct err *e)
 {
@@ -291,6 +332,8 @@ static int entry_put(struct packer *p, int dirfd, const char *name, const char *
 	const char *first = NULL;
 	int64_t size = 0;
 
+	if (S_ISCHR(st->st_mode) && st->st_rdev == 0 && p->layer)
+		return whiteout_put(p, path, e);
 	if (S_ISCHR(st->st_mode) && st->st_rdev == 0)
 		return err_set(e, EINVAL, "a 0:0 device: the folder is a layer of an overlay, not a whole root");
 	fill(&h, path, st, &pax);
@@ -301,6 +344,7 @@ static int entry_put(struct packer *p, int dirfd, const char *name, const char *
 		TRY(symlink_field(dirfd, name, &h, &pax, e));
 	} else if (S_ISREG(st->st_mode)) {
 		size = st->st_size;
+		p->size += size;
 	}
 	number(h.size, sizeof(h.size), size, "size", &pax);
 	if (fd >= 0 && !first)
@@ -370,6 +414,8 @@ static int tree_put(struct packer *p, int fd, const char *path, struct err *e)
 		return err_set(e, ELOOP, "'%.200s…': nested deeper than %d folders", path, DEPTH_MAX);
 	if (names_of(fd, &names, e) < 0)
 		return err_wrap(e, "'%s'", path);
+	if (p->layer)
+		TRY(opaque_put(p, fd, path, e));
 	for (size_t i = 0; i < names.n; i++) {
 		auto_free char *below = *path ? xasprintf("%s/%s", path, names.v[i]) : xstrdup(names.v[i]);
 
@@ -379,25 +425,44 @@ static int tree_put(struct packer *p, int fd, const char *path, struct err *e)
 	return 0;
 }
 
-int pack_tree(int dirfd, int fd, struct err *e)
+static int pack(struct packer *p, int dirfd, struct err *e)
 {
 	static const char end[2 * TAR_BLOCK_SIZE];
-	struct packer p = { .fd = fd, .links = MAP_INIT(free) };
 	struct stat st;
-	int r;
+	int r = 0;
 
 	if (fstat(dirfd, &st) < 0)
 		return err_sys(e, "stat the folder");
-	p.dev = st.st_dev;
-	p.buf = xmalloc(BUFFER);
-	r = entry_put(&p, dirfd, ".", ".", &st, dirfd, e);
+	p->dev = st.st_dev;
+	p->buf = xmalloc(BUFFER);
+	if (!p->layer)
+		r = entry_put(p, dirfd, ".", ".", &st, dirfd, e);
 	if (r >= 0)
-		r = tree_put(&p, dirfd, "", e);
+		r = tree_put(p, dirfd, "", e);
 	if (r >= 0)
-		r = put(&p, end, sizeof(end), e);
+		r = put(p, end, sizeof(end), e);
 	if (r >= 0)
-		r = flush(&p, e);
-	free(p.buf);
-	map_done(&p.links);
+		r = flush(p, e);
+	free(p->buf);
+	map_done(&p->links);
 	return r;
+}
+
+int pack_tree(int dirfd, int fd, struct err *e)
+{
+	struct packer p = { .fd = fd, .links = MAP_INIT(free) };
+
+	return pack(&p, dirfd, e);
+}
+
+int pack_upper(int dirfd, enum whiteout_form form, int fd, struct digest *digest, int64_t *ret_size, int64_t *ret_tar, struct err *e)
+{
+	struct packer p = { .fd = fd, .digest = digest, .layer = true, .form = form, .links = MAP_INIT(free) };
+
+	TRY(pack(&p, dirfd, e));
+	if (ret_size)
+		*ret_size = p.size;
+	if (ret_tar)
+		*ret_tar = p.tar;
+	return 0;
 }

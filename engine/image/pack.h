@@ -7,7 +7,14 @@
  */
 #pragma once
 #include "base/auto.h"
+#include "engine/image/store.h"
+#include <stdint.h>
 
+struct digest;
 struct err;
 /* Writes the archive of the folder DIRFD to FD. Other file systems are not entered, sockets are left out. One pass: each file is read once. */
 int pack_tree(int dirfd, int fd, struct err *e);
+/* The archive of a layer: FOLDER as layer.h describes it, whiteouts in FORM become .wh.NAME, opaque folders .wh..wh..opq, no entry for the root.
+ * To FD (-1: nowhere) and into DIGEST (NULL). *RET_SIZE: bytes of all files, *RET_TAR: of the archive (each may be NULL). Needs CAP_SYS_ADMIN to see
+ * what is opaque. */
+int pack_upper(int dirfd, enum whiteout_form form, int fd, struct digest *digest, int64_t *ret_size, int64_t *ret_tar, struct err *e);

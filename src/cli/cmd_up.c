@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/build_services.h"
 #include "cli/commands.h"
 #include "cli/each.h"
 #include "cli/log_view.h"
@@ -26,7 +27,7 @@
 #include <errno.h>
 
 struct up_opts {
-	bool detach, abort_on_exit, abort_on_failure, always_recreate_deps, attach_deps, force_recreate, no_build, no_color, no_deps,
+	bool build, detach, abort_on_exit, abort_on_failure, always_recreate_deps, attach_deps, force_recreate, no_build, no_color, no_deps,
 		no_prefix, no_recreate, no_start, quiet_pull, quiet_build, remove_orphans, renew, timestamps, wait, yes;
 	int64_t timeout, wait_timeout;
 	const char *exit_code_from, *pull;
@@ -43,14 +44,14 @@ static const char *const pulls[] = { "always", "missing", "never", "policy", "bu
 		OPT(0, "no-recreate", OPT_BOOL, struct up_opts, no_recreate, NULL, "Keep containers although their service changed"), \
 		OPT_CHOICE(0, "pull", struct up_opts, pull, "POLICY", "Fetch images: always, missing, never, policy", pulls),     \
 		OPT(0, "quiet-pull", OPT_BOOL, struct up_opts, quiet_pull, NULL, "Fetch without progress"),                       \
-		OPT_HIDE(0, "quiet-build", OPT_BOOL, struct up_opts, quiet_build, NULL, ""),                                      \
+		OPT(0, "quiet-build", OPT_BOOL, struct up_opts, quiet_build, NULL, "Build without progress"),                                      \
 		OPT(0, "remove-orphans", OPT_BOOL, struct up_opts, remove_orphans, NULL,                                          \
 		    "Remove containers of services that the file does not declare"),                                              \
 		OPT('V', "renew-anon-volumes", OPT_BOOL, struct up_opts, renew, NULL, "Fresh anonymous volumes for recreated containers"), \
 		OPT(0, "scale", OPT_LIST, struct up_opts, scale, "SERVICE=N", "This many containers of the service, repeatable"), \
 		OPT('t', "timeout", OPT_INT, struct up_opts, timeout, "SECS", "How long a container may take to stop"),           \
 		OPT('y', "yes", OPT_BOOL, struct up_opts, yes, NULL, "Answer yes to questions"),                                  \
-		OPT_REFUSE(0, "build", NULL, "images cannot be built yet: load them with 'gantry image load'")
+		OPT(0, "build", OPT_BOOL, struct up_opts, build, NULL, "Build images before, although they are there")
 
 static const struct opt up_rows[] = {
 	OPT('d', "detach", OPT_BOOL, struct up_opts, detach, NULL, "Leave the containers in the background"),
@@ -316,6 +317,14 @@ static int fetch_due(struct app *app, const struct up_opts *o, struct plan_optio
 	return res;
 }
 
+/* What is to be built, and is not there or is asked for: the plan then only sees images. A dry run builds nothing. */
+static int build_missing(struct app *app, const struct up_opts *o, const struct strv *args, struct err *e)
+{
+	const struct build_services b = { .services = args, .quiet = o->quiet_build, .with_deps = !o->no_deps, .all = o->build };
+
+	return app->g.dry_run || o->no_build ? 0 : build_services(app, &b, e);
+}
+
 /* --- the command --------------------------------------------------------------------------------------------- */
 
 /* Wrong values of driver_opts end the command before anything is made; what the driver does not know is said, docker passes over it. */
@@ -353,6 +362,8 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 		r = choose_shown(&a, args, e);
 	if (r >= 0)
 		r = fetch_due(app, o, &up.opt, e);
+	if (r >= 0)
+		r = build_missing(app, o, args, e);
 	if (r >= 0)
 		r = observe(app->db, app->name, app->project, OBSERVE_ORDER, &seen, e);
 	if (r >= 0 && !app->g.dry_run) /* what others removed of networks that are to stay */

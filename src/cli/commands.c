@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 const struct cmd *const commands[] = {
+	&cmd_build,
 	&cmd_config,
 	&cmd_create,
 	&cmd_down,

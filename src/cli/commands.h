@@ -22,6 +22,7 @@ extern const struct cmd cmd_plan;
 extern const struct cmd cmd_port;
 extern const struct cmd cmd_ps;
 extern const struct cmd cmd_login, cmd_logout;
+extern const struct cmd cmd_build, cmd_image_build;
 extern const struct cmd cmd_pull, cmd_image_pull, cmd_push, cmd_image_push;
 extern const struct cmd cmd_restart;
 extern const struct cmd cmd_rm;

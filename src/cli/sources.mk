@@ -3,6 +3,10 @@ noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	src/cli/attach.c \
 	src/cli/attach.h \
+	src/cli/build_services.c \
+	src/cli/build_services.h \
+	src/cli/build_view.c \
+	src/cli/build_view.h \
 	src/cli/cli.c \
 	src/cli/cli.h \
 	src/cli/commands.c \
@@ -23,6 +27,7 @@ libcli_a_SOURCES = \
 	src/cli/run_plan.h \
 	src/cli/table.c \
 	src/cli/table.h \
+	src/cli/cmd_build.c \
 	src/cli/cmd_config.c \
 	src/cli/cmd_down.c \
 	src/cli/cmd_events.c \

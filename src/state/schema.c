@@ -108,5 +108,12 @@ const char *const schema_migrations[] = {
 	"	checked_ns INTEGER NOT NULL\n"
 	") WITHOUT ROWID;\n"
 	"CREATE INDEX image_remote_id ON image_remote(id);\n",
+
+	/* 3: what steps of builds gave */
+	"CREATE TABLE build_cache (\n"
+	"	key TEXT NOT NULL PRIMARY KEY, chain_id TEXT NOT NULL REFERENCES layer(chain_id) ON DELETE CASCADE,\n"
+	"	created_ns INTEGER NOT NULL, used_ns INTEGER NOT NULL\n"
+	") WITHOUT ROWID;\n"
+	"CREATE INDEX build_cache_chain ON build_cache(chain_id);\n",
 };
 const int schema_version = ARRAY_LEN(schema_migrations);

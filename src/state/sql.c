@@ -124,7 +124,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_LAYER_GET] = "SELECT chain_id, diff_id, parent, tree_digest, size, driver FROM layer WHERE chain_id = ?1",
 	/* A layer comes after its parent, so the highest numbers are the children. */
 	[SQL_LAYER_UNUSED] = "SELECT chain_id FROM layer l WHERE NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.chain_id = l.chain_id) "
-			     "ORDER BY seq DESC",
+			     "AND NOT EXISTS (SELECT 1 FROM build_cache b WHERE b.chain_id = l.chain_id) ORDER BY seq DESC",
 	[SQL_LAYER_LIST] = "SELECT chain_id FROM layer ORDER BY seq",
 	[SQL_LAYER_SET_DRIVER] = "UPDATE layer SET driver = ?2, size = ?3 WHERE chain_id = ?1",
 	[SQL_LAYER_DELETE] = "DELETE FROM layer WHERE chain_id = ?1",
@@ -144,6 +144,12 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_IMG_REMOTE_SET] = "INSERT OR REPLACE INTO image_remote (ref, id, digest, manifest, checked_ns) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_IMG_REMOTE_GET] = "SELECT ref, id, digest, manifest, checked_ns FROM image_remote WHERE ref = ?1",
 	[SQL_IMG_REMOTE_OF] = "SELECT ref, id, digest, manifest, checked_ns FROM image_remote WHERE id = ?1 ORDER BY ref",
+
+	[SQL_BUILD_GET] = "SELECT chain_id, created_ns FROM build_cache WHERE key = ?1",
+	[SQL_BUILD_PUT] = "INSERT INTO build_cache (key, chain_id, created_ns, used_ns) VALUES (?1, ?2, ?3, ?4) "
+			  "ON CONFLICT (key) DO UPDATE SET chain_id = ?2, created_ns = ?3, used_ns = ?4",
+	[SQL_BUILD_TOUCH] = "UPDATE build_cache SET used_ns = ?2 WHERE key = ?1",
+	[SQL_BUILD_PRUNE] = "DELETE FROM build_cache WHERE used_ns < ?1",
 
 	[SQL_EVENT_ADD] = "INSERT INTO event (time_ns, type, action, project, service, actor, attributes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_EVENT_TRIM] = "DELETE FROM event WHERE seq <= ?1",

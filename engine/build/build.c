@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/build/build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "base/digest.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fail.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/build/build_priv.h"
+#include "engine/build/cache.h"
+#include "engine/image/load_priv.h"
+#include "engine/image/ref.h"
+#include "engine/image/store.h"
+#include "engine/image/wire.h"
+#include "state/build_store.h"
+#include "state/db.h"
+
+enum { TAIL_MAX = 8 << 10, FOLDER_NAME = 40 };
+
+/* ---- what it is built from ----------------------------------------------------------------------------------------------------------------------- */
+
+void build_failure_done(struct build_failure *f)
+{
+	free(f->step);
+	free(f->output);
+	free(f->excerpt);
+	*f = (struct build_failure){ 0 };
+}
+
+void build_options_secret(struct build_options *o, const char *id, const char *value, size_t n)
+{
+	o->secrets = xreallocarray(o->secrets, o->nsecrets + 1, sizeof(*o->secrets));
+	o->secrets[o->nsecrets] = (struct build_secret){ xstrdup(id), xmalloc(n + 1), n };
+	memcpy(o->secrets[o->nsecrets].value, value, n);
+	o->secrets[o->nsecrets++].value[n] = '\0';
+}
+
+void build_options_done(struct build_options *o)
+{
+	struct strv *const lists[] = { &o->args, &o->labels, &o->tags, &o->contexts, &o->extra_hosts, &o->no_cache_filter, &o->ssh };
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		strv_done(lists[i]);
+	for (size_t i = 0; i < o->nsecrets; i++) {
+		free(o->secrets[i].id);
+		explicit_bzero(o->secrets[i].value, o->secrets[i].len);
+		free(o->secrets[i].value);
+	}
+	free(o->secrets);
+	for (size_t i = 0; i < o->nulimits; i++)
+		free(o->ulimits[i].name);
+	free(o->ulimits);
+}
+
+static int read_dockerfile(struct build *b, struct err *e)
+{
+	const struct build_options *o = b->o;
+	auto_free char *path = NULL;
+	AUTO_ERR(first);
+	int r;
+
+	if (o->dockerfile_text) {
+		b->name = xstrdup(o->dockerfile_name ? o->dockerfile_name : "Dockerfile");
+		b->text = xstrdup(o->dockerfile_text);
+		b->len = strlen(b->text);
+		return 0;
+	}
+	path = o->dockerfile ? xstrdup(o->dockerfile) : path_join(str0(o->context), "Dockerfile");
+	r = file_read(path, DF_MAX, &b->text, &b->len, &first);
+	if (r == -ENOENT && (!o->dockerfile || str_ends(path, "/Dockerfile"))) {
+		auto_free char *dir = path_parent(path), *lower = path_join(dir, "dockerfile");
+
+		if (file_exists(lower)) {
+			free(path);
+			path = TAKE(lower);
+			err_clear(&first);
+			r = file_read(path, DF_MAX, &b->text, &b->len, &first);
+		}
+	}
+	if (r == -ENOENT) {
+		err_set(e, ENOENT, "failed to read dockerfile: '%s': no such file", path);
+		err_hint(e, "name it with -f, or 'dockerfile:' in the build section");
+		return -ENOENT;
+	}
+	if (r < 0)
+		return err_move(e, &first);
+	b->name = xstrdup(o->dockerfile_name ? o->dockerfile_name : path_base(path));
+	b->path = TAKE(path);
+	return 0;
+}
+
+/* DOCKERFILE.dockerignore beside it, else the context's .dockerignore. */
+static int read_ignore(struct build *b, struct err *e)
+{
+	auto_free char *own = b->path ? xasprintf("%s.dockerignore", b->path) : NULL;
+	auto_free char *common = b->o->context ? path_join(b->o->context, ".dockerignore") : NULL;
+	const char *path = own && file_exists(own) ? own : common && file_exists(common) ? common : NULL;
+
+	if (!path)
+		return 0;
+	if (file_read(path, IGNORE_MAX, &b->ignore, &b->ignore_len, e) < 0)
+		return -e->code;
+
+	AUTO(ignore_free) struct ignore *checked = NULL;
+
+	if (ignore_parse(b->ignore, b->ignore_len, &checked, e) < 0)
+		return err_wrap(e, "%s: invalid excludepatterns", path);
+	return 0;
+}
+
+/* The Dockerfile's lines around PLACE. */
+static char *excerpt(const struct build *b, struct df_place place)
+{
+	AUTO_STR(out, 64 << 10);
+	int from, to, line = 1;
+
+	if (place.first <= 0 || !b->text)
+		return NULL;
+	from = MAX(place.first - 2, 1);
+	to = MIN(place.last + 2, place.first + 20);
+	str_addf(&out, "%s:%d\n--------------------\n", b->name, place.first);
+	for (const char *p = b->text; p && *p && line <= to; line++) {
+		size_t n = strcspn(p, "\n");
+
+		if (line >= from) {
+			size_t end = n;
+
+			while (end && p[end - 1] == '\r')
+				end--;
+
+			auto_free char *shown = str_visible(p, MIN(end, (size_t)500));
+
+			str_addf(&out, " %3d | %s %s\n", line, line >= place.first && line <= place.last ? ">>>" : "   ", shown);
+		}
+		p = p[n] ? p + n + 1 : NULL;
+	}
+	str_add(&out, "--------------------\n");
+	return str_take(&out);
+}
+
+/* ---- base images --------------------------------------------------------------------------------------------------------------------------------- */
+
+int build_image_row(struct build *b, const char *ref, const char *platform, struct image_row *ret, struct err *e)
+{
+	int r = 1;
+
+	if (!b->o->pull || strv_has(&b->fetched, ref)) {
+		r = image_resolve(b->db, ref, ret, e);
+		if (r <= 0)
+			return r;
+	}
+	if (b->o->fetch) {
+		AUTO_ERR(why);
+
+		if (b->o->fetch(b->o->fetch_arg, ref, platform, &why) < 0 && !b->o->pull) {
+			err_move(e, &why);
+			return err_wrap(e, "%s: failed to resolve source metadata", ref);
+		}
+		strv_add(&b->fetched, ref);
+	}
+	return image_need(b->db, ref, ret, e);
+}
+
+static int base_image(void *arg, const char *ref, const char *platform, char **ret_config, char **ret_id, struct err *e)
+{
+	AUTO_DONE(image_row_done) struct image_row row = { 0 };
+
+	TRY(build_image_row(arg, ref, platform, &row, e));
+	*ret_config = TAKE(row.config);
+	*ret_id = TAKE(row.id);
+	return 0;
+}
+
+/* ---- the place where steps work ------------------------------------------------------------------------------------------------------------------ */
+
+/* What killed builds left: folders whose build's lock (images/tmp/NAME) nobody holds. */
+static void sweep(struct build *b)
+{
+	AUTO_STRV(names);
+	DIR *dir = fdopendir(fcntl(b->load.tmp, F_DUPFD_CLOEXEC, 3));
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (str_starts(d->d_name, "build-"))
+			strv_add(&names, d->d_name);
+	if (dir)
+		closedir(dir);
+	for (size_t i = 0; i < names.n; i++) {
+		auto_free char *name = xstrndup(names.v[i] + 6, strcspn(names.v[i] + 6, "-"));
+		auto_free char *lock = dirs_root(b->dirs, "images/tmp/%s", name);
+		AUTO_ERR(ignored);
+
+		if (!file_exists(lock))
+			(void)file_remove_tree(b->load.tmp, names.v[i], &ignored);
+	}
+}
+
+static int open_place(struct build *b, struct err *e)
+{
+	auto_free char *path = dirs_root(b->dirs, "containers"), *why = NULL;
+
+	TRY(image_driver(b->dirs, &b->load.driver, &why, e));
+	if (!streq(b->load.driver, "overlay")) {
+		err_set(e, ENOTSUP, "images are built on overlayfs only, and '%s' is kept by the '%s' driver%s%s", b->dirs->root, b->load.driver,
+			why ? ": " : "", str0(why));
+		err_hint(e, "choose another folder with --root, on ext4, xfs or btrfs");
+		return -ENOTSUP;
+	}
+	TRY(image_collect(b->db, NULL, e));
+	TRY(image_layers_lock(b->dirs, false, &b->load.layers_lock, e));
+	id_hex(b->tmp_name, BUILD_NAME);
+	b->tmp_path = dirs_root(b->dirs, "images/tmp/%s", b->tmp_name);
+	TRY(file_mkdir_p(b->tmp_path, 0700, e));
+	b->tmp_fd = open(b->tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->tmp_fd < 0 || flock(b->tmp_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_sys(e, "lock '%s'", b->tmp_path);
+	TRY(file_mkdir_p(path, 0700, e));
+	b->load.tmp = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->load.tmp < 0)
+		return err_sys(e, "open '%s'", path);
+	sweep(b);
+	return 0;
+}
+
+static void close_place(struct build *b)
+{
+	AUTO_ERR(ignored);
+
+	if (b->tmp_path)
+		(void)file_remove_tree_path(b->tmp_path, &ignored);
+	if (b->tmp_fd >= 0)
+		close(b->tmp_fd);
+	if (b->load.tmp >= 0)
+		close(b->load.tmp);
+	if (b->load.layers_lock >= 0)
+		close(b->load.layers_lock);
+	map_done(&b->load.layers);
+	free(b->tmp_path);
+}
+
+/* ---- layers -------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* A step gave a layer: under its name at once, so that the next step can stand on it; its row comes at the end. */
+static int layer_made(struct build *b, struct worker *w, const struct cJSON *m, struct err *e)
+{
+	struct stage *st = &b->stages.v[w->step->stage];
+	const char *diff = json_str(m, "diff"), *parent = st->layers.n ? st->layers.v[st->layers.n - 1] : NULL;
+	char chain[DIGEST_TEXT];
+	struct new_layer *n;
+	struct made *made;
+
+	if (!diff || !digest_is_valid(diff) || strlen(diff) >= DIGEST_TEXT)
+		return err_set(e, EPROTO, "gantry-image does not say what the layer's digest is");
+	if (parent) {
+		auto_free char *both = xasprintf("%s %s", parent, diff);
+
+		digest_text(both, strlen(both), chain);
+	} else {
+		snprintf(chain, sizeof(chain), "%s", diff);
+	}
+	if (!map_has(&b->load.layers, chain) && !load_layer_is_there(&b->load, chain)) {
+		auto_close int lock = -1;
+
+		n = load_layer_new(&b->load, chain, diff, parent);
+		n->dir = xasprintf("%s/upper", w->id);
+		n->size = json_int(m, "size", 0);
+		TRY(load_commit_lock(&b->load, &lock, e));
+		TRY(load_layer_place(&b->load, n, e));
+	}
+	xgrow(&b->made, b->nmade, &b->made_cap, sizeof(*b->made));
+	made = &b->made[b->nmade++];
+	*made = (struct made){ .created_ns = b->epoch >= 0 ? b->epoch * 1000000000 : time_now_ns() };
+	snprintf(made->key, sizeof(made->key), "%s", w->key);
+	snprintf(made->chain, sizeof(made->chain), "%s", chain);
+	build_step_done(b, w->step, chain, made->created_ns);
+	return 0;
+}
+
+/* Rows of the layers, and of what they are the answer to. */
+static int layer_rows(struct build *b, struct err *e)
+{
+	int64_t now = time_now_ns();
+
+	for (size_t i = 0; i < b->load.layers.n; i++) {
+		const struct new_layer *n = b->load.layers.v[i].value;
+		const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
+					       .driver = (char *)b->load.driver };
+		int r = layer_insert(b->db, &row, e);
+
+		if (r > 0)
+			r = layer_set_driver(b->db, n->chain, b->load.driver, n->size, e);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < b->nmade; i++)
+		TRY(build_cache_put(b->db, b->made[i].key, b->made[i].chain, b->made[i].created_ns, now, e));
+	for (size_t i = 0; i < b->hits.n; i++)
+		TRY(build_cache_touch(b->db, b->hits.v[i], now, e));
+	return build_cache_prune(b->db, now - (int64_t)BUILD_CACHE_DAYS * 86400 * 1000000000, e);
+}
+
+static int sync_layers(struct build *b, struct err *e)
+{
+	if (!b->load.layers.n)
+		return 0;
+	FP("build.sync", e);
+	return syncfs(b->load.tmp) < 0 ? err_sys(e, "write the layers to disk") : 0;
+}
+
+/* Also after a failure: what was done need not be done again. */
+static int keep_layers(struct build *b, struct err *e)
+{
+	if (!b->nmade && !b->hits.n)
+		return 0;
+	TRY(sync_layers(b, e));
+	TRY(db_begin(b->db, e));
+	return load_finish(&b->load, layer_rows(b, e), e);
+}
+
+/* ---- the image ----------------------------------------------------------------------------------------------------------------------------------- */
+
+static int diff_ids(struct build *b, const struct strv *layers, struct cJSON *doc, struct err *e)
+{
+	struct cJSON *rootfs = json_add_object(doc, "rootfs"), *ids;
+
+	json_add_str(rootfs, "type", "layers");
+	ids = json_add_array(rootfs, "diff_ids");
+	for (size_t i = 0; i < layers->n; i++) {
+		AUTO_DONE(layer_row_done) struct layer_row row = { 0 };
+		int r = layer_get(b->db, layers->v[i], &row, e);
+
+		if (r)
+			return r < 0 ? r : err_set(e, ENOENT, "layer %.19s was removed meanwhile", layers->v[i]);
+		json_add_str(ids, NULL, row.diff_id);
+	}
+	return 0;
+}
+
+/* Times of the history: a step's own; before the first new one its time, later the previous entry's. */
+static void fill_times(struct build *b, struct stage *st, struct cJSON *doc)
+{
+	struct cJSON *history = json_get(doc, "history");
+	char text[TIME_TEXT] = "", now[TIME_TEXT];
+	size_t i = 0;
+	const int64_t *created = b->created[st->index];
+	bool any = false;
+
+	time_rfc3339(b->epoch >= 0 ? b->epoch * 1000000000 : time_now_ns(), now);
+	for (size_t k = 0, n = json_count(history); created && k < n && !any; k++) {
+		any = created[k] > 0;
+		if (any)
+			time_rfc3339(created[k], text);
+	}
+	for (struct cJSON *h = json_first(history); h; h = json_next(h), i++) {
+		const char *has = json_str(h, "created");
+
+		if (created && created[i] > 0)
+			time_rfc3339(created[i], text);
+		if (has && !any)
+			snprintf(text, sizeof(text), "%.39s", has);
+		if (!has)
+			json_add_str(h, "created", b->epoch >= 0 || !*text ? now : text);
+	}
+	json_add_str(doc, "created", *text && b->epoch < 0 ? text : now);
+}
+
+static int image_text(struct build *b, char **ret, struct err *e)
+{
+	struct stage *st = &b->stages.v[b->stages.target];
+	AUTO(json_free) struct cJSON *doc = NULL;
+
+	for (size_t i = 0; i < b->o->labels.n; i++) {
+		const char *kv = b->o->labels.v[i], *eq = strchr(kv, '=');
+		auto_free char *key = xstrndup(kv, eq ? (size_t)(eq - kv) : strlen(kv));
+
+		strv_env_set(&st->img.labels, key, eq ? eq + 1 : "");
+	}
+	doc = img_document(&st->img);
+	fill_times(b, st, doc);
+	TRY(diff_ids(b, &st->layers, doc, e));
+	*ret = json_text(doc, false);
+	return 0;
+}
+
+static int make_image(struct build *b, char **ret_id, struct err *e)
+{
+	auto_free char *config = NULL;
+	char id[DIGEST_TEXT];
+	AUTO_STRV(names);
+	int r;
+
+	for (size_t i = 0; i < b->o->tags.n; i++) {
+		AUTO_DONE(ref_done) struct ref ref = { 0 };
+
+		TRY(ref_parse_tagged(b->o->tags.v[i], &ref, e));
+		strv_add_take(&names, ref_text(&ref));
+	}
+	TRY(keep_layers(b, e));
+	TRY(image_text(b, &config, e));
+	FP("build.image", e);
+	TRY(db_begin(b->db, e));
+	r = load_insert_image(&b->load, config, NULL, &names, "build", id, e);
+	TRY(load_finish(&b->load, r, e));
+	*ret_id = xstrdup(id);
+	return 0;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------------------------------------------------------- */
+
+static int check_epoch(struct build *b, struct err *e)
+{
+	const char *text = strv_env_get(&b->o->args, "SOURCE_DATE_EPOCH");
+
+	b->epoch = -1;
+	if (!text || !*text)
+		return 0;
+	return num_int(text, 0, INT64_C(253402300799), &b->epoch, e) < 0 ? err_wrap(e, "invalid SOURCE_DATE_EPOCH") : 0;
+}
+
+static void tell_warnings(struct build *b, const struct df_warnings *w)
+{
+	for (size_t i = 0; b->o->events.warning && i < w->n; i++)
+		b->o->events.warning(b->o->events.arg, w->v[i].rule, w->v[i].line, w->v[i].text);
+}
+
+static int prepare(struct build *b, struct df_place *place, struct err *e)
+{
+	const struct build_options *o = b->o;
+	int r;
+
+	for (size_t i = 0; i < o->tags.n; i++) {
+		AUTO_DONE(ref_done) struct ref ref = { 0 };
+
+		TRY(ref_parse_tagged(o->tags.v[i], &ref, e));
+	}
+	TRY(check_epoch(b, e));
+	TRY(read_dockerfile(b, e));
+	TRY(dockerfile_parse(b->text, b->len, &b->df, place, e));
+	TRY(read_ignore(b, e));
+	b->stage_options = (struct stage_options){ .args = &o->args, .target = o->target, .platform = o->platform, .contexts = &o->contexts,
+						   .allow_insecure = o->allow_insecure, .allow_host = o->allow_host, .base_image = base_image,
+						   .arg = b };
+	r = stages_make(&b->df, &b->stage_options, &b->stages, e);
+	if (r < 0)
+		*place = b->stages.place;
+	build_lint(b);
+	tell_warnings(b, &b->df.warnings);
+	tell_warnings(b, &b->stages.warnings);
+	return r;
+}
+
+static void build_done(struct build *b)
+{
+	build_net_done(b);
+	close_place(b);
+	for (size_t i = 0; i < b->stages.n; i++)
+		free(b->created ? b->created[i] : NULL);
+	free(b->created);
+	stages_done(&b->stages);
+	dockerfile_done(&b->df);
+	free(b->text);
+	free(b->name);
+	free(b->path);
+	free(b->ignore);
+	free(b->made);
+	strv_done(&b->fetched);
+	strv_done(&b->hits);
+	str_done(&b->tail);
+}
+
+int build_image(struct db *db, const struct build_options *o, char **ret_id, struct build_failure *failure, struct err *e)
+{
+	AUTO_DONE(build_done) struct build b = { .db = db, .dirs = db_dirs(db), .o = o, .tmp_fd = -1, .tail = STR_INIT(TAIL_MAX),
+		.load = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1, .layers = MAP_INIT(new_layer_free) } };
+	struct df_place place = { 0, 0 };
+	int r = prepare(&b, &place, e);
+
+	if (r >= 0 && o->check_only) {
+		*ret_id = NULL;
+		return 0;
+	}
+	if (r >= 0)
+		r = open_place(&b, e);
+	if (r >= 0) {
+		b.created = xcalloc(b.stages.n + 1, sizeof(*b.created));
+		b.layer_made = layer_made;
+		r = build_run(&b, &place, failure, e);
+		if (r < 0) {
+			AUTO_ERR(second);
+
+			if (keep_layers(&b, &second) < 0)
+				log_debug("%s", err_text(&second));
+		}
+	}
+	if (r >= 0)
+		r = make_image(&b, ret_id, e);
+	if (r < 0)
+		failure->excerpt = excerpt(&b, place);
+	return r;
+}

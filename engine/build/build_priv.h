@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * engine/build/build_priv.h - one build under way: between build.c (before and after), schedule.c (the steps) and network.c
+ */
+#pragma once
+#include "base/digest.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "engine/build/build.h"
+#include "engine/build/glob.h"
+#include "engine/build/hash.h"
+#include "engine/build/stage.h"
+#include "engine/build/step.h"
+#include "engine/image/load_priv.h"
+#include "state/image_store.h"
+#include <dirent.h>
+#include <sys/types.h>
+
+struct net_plan;
+enum { BUILD_NAME = 16, BUILD_CACHE_DAYS = 30, WORKERS_MAX = 16 };
+struct made {
+	char key[HASH_TEXT], chain[DIGEST_TEXT];
+	int64_t created_ns;
+};
+struct worker {
+	struct step *step;        /* NULL: free */
+	struct step_env env;
+	struct df_place place;
+	char *id;                 /* containers/ID */
+	char key[HASH_TEXT];
+	pid_t pid;
+	int sock, out;
+	int vertex;
+	int64_t started_ns;
+	bool asked;               /* told to go on */
+	bool cached;              /* told to end: what it was to make is there */
+	struct str tail;
+};
+struct build {
+	struct db *db;
+	const struct dirs *dirs;
+	const struct build_options *o;
+	char *text, *name, *path; /* of the Dockerfile; name for messages */
+	size_t len;
+	char *ignore;             /* .dockerignore, NULL */
+	size_t ignore_len;
+	struct dockerfile df;
+	struct stage_options stage_options;
+	struct stages stages;
+	struct strv fetched;      /* references that were brought anew */
+	int64_t epoch;
+	struct load load;         /* TMP is the folder of containers */
+	char tmp_name[BUILD_NAME + 1], *tmp_path;
+	int tmp_fd;
+	struct made *made;
+	size_t nmade, made_cap;
+	struct strv hits;         /* keys */
+	int64_t **created;        /* [stage][history entry], 0: no step's */
+	struct str tail;
+	struct worker workers[WORKERS_MAX];
+	int serial, vertices;
+	int (*layer_made)(struct build *b, struct worker *w, const struct cJSON *m, struct err *e);
+	/* network.c: one sandbox a stage, made when a step needs it */
+	char **sandboxes;
+	struct net_plan **plans;
+};
+/* Runs all steps of needed stages. *PLACE: of the failing one. */
+int build_run(struct build *b, struct df_place *place, struct build_failure *failure, struct err *e);
+/* STEP gave CHAIN. */
+void build_step_done(struct build *b, const struct step *t, const char *chain, int64_t created_ns);
+int build_image_row(struct build *b, const char *ref, const char *platform, struct image_row *ret, struct err *e);
+/* The default network of a stage's steps; borrowed. */
+int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e);
+void build_net_done(struct build *b);
+/* The checks that look at the whole file. */
+void build_lint(struct build *b);

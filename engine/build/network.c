@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The network of RUN: the engine's own bridge, one address a stage, given back at the end of the build.
+ */
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "engine/build/build_priv.h"
+#include "net/network.h"
+#include "net/sandbox.h"
+#include "state/db.h"
+
+static int ensure_bridge(struct build *b, struct err *e)
+{
+	static const struct network_want want = { .name = "bridge", .driver = "bridge", .ipv4 = true };
+	struct network_row row = { 0 };
+	int r = network_by_name(b->db, "bridge", &row, e);
+
+	if (r == 1)
+		r = network_create(b->db, &want, &row, e);
+	network_row_done(&row);
+	return r < 0 ? r : 0;
+}
+
+static int lease(struct build *b, const char *id, struct err *e)
+{
+	const struct net_endpoint_want ep = { .network = "bridge" };
+	const struct net_want want = { .sandbox_id = id, .container_name = "buildkitsandbox", .container_id = id, .hostname = "buildkitsandbox",
+				       .mode = "private", .endpoints = &ep, .nendpoints = 1 };
+
+	TRY(db_begin(b->db, e));
+	return db_end(b->db, net_sandbox_lease(b->db, &want, e), e);
+}
+
+int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e)
+{
+	AUTO(json_free) struct cJSON *spec = json_object();
+	char id[ID_BUF];
+
+	if (!b->plans) {
+		b->plans = xcalloc(b->stages.n + 1, sizeof(*b->plans));
+		b->sandboxes = xcalloc(b->stages.n + 1, sizeof(*b->sandboxes));
+	}
+	if (!b->plans[stage]) {
+		id_new(id);
+		json_add_str(spec, "hostname", "buildkitsandbox");
+		TRY(ensure_bridge(b, e));
+		TRY(lease(b, id, e));
+		b->sandboxes[stage] = xstrdup(id);
+		TRY(net_sandbox_prepare(b->db, id, e));
+		TRY(net_plan_load(b->db, id, spec, &b->plans[stage], e));
+	}
+	*ret = b->plans[stage];
+	return 0;
+}
+
+static void release(struct build *b, const char *id)
+{
+	AUTO_ERR(e);
+
+	if (net_sandbox_cleared(b->db, id, &e) < 0 || db_begin(b->db, &e) < 0 || db_end(b->db, net_sandbox_release(b->db, id, &e), &e) < 0)
+		log_debug("build's network: %s", err_text(&e));
+}
+
+void build_net_done(struct build *b)
+{
+	for (size_t i = 0; b->plans && i < b->stages.n; i++) {
+		net_plan_free(b->plans[i]);
+		if (b->sandboxes[i])
+			release(b, b->sandboxes[i]);
+		free(b->sandboxes[i]);
+	}
+	free(b->plans);
+	free(b->sandboxes);
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The steps of all needed stages: whatever waits for nothing runs, each in a process of its own, up to WORKERS_MAX at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fail.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "engine/build/build_priv.h"
+#include "engine/build/cache.h"
+#include "engine/image/wire.h"
+#include "state/build_store.h"
+#include "state/db.h"
+
+enum { TAIL_KEPT = 4 << 10, READ_BLOCK = 16 << 10 };
+
+/* ---- what people see ----------------------------------------------------------------------------------------------------------------------------- */
+
+static char *step_name(const struct build *b, const struct step *t)
+{
+	const struct stage *st = &b->stages.v[t->stage];
+	auto_free char *stage = st->name ? xstrdup(st->name) : xasprintf("stage-%d", st->index), *total = xasprintf("%zu", st->total);
+	auto_free char *text = str_visible(t->label, MIN(strlen(t->label), (size_t)4000));
+
+	return xasprintf("[%s%s%*d/%s] %s", b->stages.n > 1 ? stage : "", b->stages.n > 1 ? " " : "", (int)strlen(total), t->number, total, text);
+}
+
+static int begin(struct build *b, const char *name)
+{
+	b->vertices++;
+	if (b->o->events.begin)
+		b->o->events.begin(b->o->events.arg, b->vertices, name);
+	return b->vertices;
+}
+
+static void end(struct build *b, int vertex, bool cached, int64_t ns, const char *failure)
+{
+	if (b->o->events.end)
+		b->o->events.end(b->o->events.arg, vertex, cached, ns, failure);
+}
+
+/* ---- sources ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int resolve_source(struct build *b, const struct source *from, struct step_source *ret, struct err *e)
+{
+	*ret = (struct step_source){ .what = "build context" };
+	if (from->kind == SOURCE_CONTEXT) {
+		ret->folder = true;
+		ret->path = b->o->context;
+		ret->ignore = b->ignore;
+		ret->ignore_len = b->ignore_len;
+	} else if (from->kind == SOURCE_FOLDER) {
+		ret->folder = true;
+		ret->path = from->name;
+		ret->what = from->name;
+	} else if (from->kind == SOURCE_STAGE) {
+		strv_copy(&ret->layers, &b->stages.v[from->stage].layers);
+		ret->what = "stage";
+	} else if (from->kind == SOURCE_IMAGE) {
+		AUTO_DONE(image_row_done) struct image_row row = { 0 };
+
+		TRY(build_image_row(b, from->name, b->o->platform, &row, e));
+		strv_copy(&ret->layers, &row.layers);
+		ret->what = from->name;
+	}
+	return 0;
+}
+
+static void env_done(struct worker *w)
+{
+	strv_done(&w->env.from.layers);
+	for (size_t i = 0; w->env.mounts && i < w->step->nmounts; i++)
+		strv_done(&w->env.mounts[i].layers);
+	free(w->env.mounts);
+	free(w->id);
+	str_done(&w->tail);
+}
+
+static int make_env(struct build *b, struct worker *w, struct step *t, struct err *e)
+{
+	struct stage *st = &b->stages.v[t->stage];
+	static const char *const proxies[] = { "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy" };
+	const char *network = t->network ? t->network : b->o->network && !streq(b->o->network, "default") ? b->o->network : NULL;
+
+	*w = (struct worker){ .step = t, .sock = -1, .out = -1, .place = { t->line, t->last }, .tail = STR_INIT(TAIL_KEPT * 2) };
+	w->id = xasprintf("build-%s-%d", b->tmp_name, ++b->serial);
+	w->env = (struct step_env){ .dirs = b->dirs, .o = b->o, .t = t, .id = w->id, .layers = &st->layers, .epoch = b->epoch, .network = network,
+				    .net_none = network && streq(network, "none"), .out = -1, .sock = -1 };
+	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+		w->env.declared_proxies |= strv_has(&st->args, proxies[i]);
+	if (t->kind == STEP_COPY && t->sources.n)
+		TRY(resolve_source(b, &t->from, &w->env.from, e));
+	w->env.mounts = xcalloc(t->nmounts + 1, sizeof(*w->env.mounts));
+	for (size_t i = 0; i < t->nmounts; i++)
+		if (t->mounts[i].kind == MOUNT_BIND || t->mounts[i].has_from)
+			TRY(resolve_source(b, &t->mounts[i].from, &w->env.mounts[i], e));
+	return 0;
+}
+
+/* ---- the cache ----------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool may_use_cache(const struct build *b, const struct step *t)
+{
+	const struct stage *st = &b->stages.v[t->stage];
+
+	if (b->o->no_cache)
+		return false;
+	for (size_t i = 0; st->name && i < b->o->no_cache_filter.n; i++)
+		if (strcasecmp(b->o->no_cache_filter.v[i], st->name) == 0)
+			return false;
+	return true;
+}
+
+/* 1: W's key has an answer, which the stage has now. */
+static int look_up(struct build *b, struct worker *w, struct err *e)
+{
+	AUTO_DONE(build_row_done) struct build_row row = { 0 };
+	int r;
+
+	if (!may_use_cache(b, w->step))
+		return 0;
+	for (size_t i = 0; i < b->nmade; i++)
+		if (streq(b->made[i].key, w->key)) {
+			build_step_done(b, w->step, b->made[i].chain, b->made[i].created_ns);
+			return 1;
+		}
+	TRY(r = build_cache_get(b->db, w->key, &row, e));
+	if (r == 1 || !load_layer_is_there(&b->load, row.chain_id))
+		return 0;
+	strv_add(&b->hits, w->key);
+	build_step_done(b, w->step, row.chain_id, row.created_ns);
+	return 1;
+}
+
+void build_step_done(struct build *b, const struct step *t, const char *chain, int64_t created_ns)
+{
+	struct stage *st = &b->stages.v[t->stage];
+
+	strv_add(&st->layers, chain);
+	b->created[t->stage][t->history] = created_ns;
+	st->done++;
+	st->running = false;
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static int make_folders(struct build *b, struct worker *w, struct err *e)
+{
+	static const char *const names[] = { "upper", "work", "merged", "files" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		auto_free char *path = dirs_root(b->dirs, "containers/%s/%s", w->id, names[i]);
+
+		TRY(file_mkdir_p(path, 0755, e));
+		if (chmod(path, 0755) < 0)
+			return err_sys(e, "'%s'", path);
+	}
+	return 0;
+}
+
+static void remove_folders(struct build *b, struct worker *w)
+{
+	AUTO_ERR(ignored);
+
+	(void)file_remove_tree(b->load.tmp, w->id, &ignored);
+}
+
+static int spawn(struct build *b, struct worker *w, struct err *e)
+{
+	int pair[2], out[2];
+	sigset_t none;
+
+	FP("build.step", e);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	if (fd_pipe(out, e) < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return -e->code;
+	}
+	fflush(NULL);
+	w->pid = fork();
+	if (w->pid == 0) {
+		close(pair[0]);
+		close(out[0]);
+		for (struct worker *o = b->workers; o < b->workers + WORKERS_MAX; o++)
+			if (o != w && o->step) { /* else their ends would stay open here */
+				close(o->sock);
+				close(o->out);
+			}
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGINT, SIG_IGN); /* the terminal's Ctrl-C is gantry's matter, which ends us in order */
+		signal(SIGTERM, SIG_DFL);
+		w->env.sock = pair[1];
+		w->env.out = out[1];
+		step_main(&w->env);
+	}
+	close(pair[1]);
+	close(out[1]);
+	w->sock = pair[0];
+	w->out = out[0];
+	if (w->pid < 0) {
+		int r = err_sys(e, "fork");
+
+		close(TAKE_FD(w->sock));
+		close(TAKE_FD(w->out));
+		return r;
+	}
+	(void)fd_nonblock(w->out, true, e);
+	return 0;
+}
+
+static struct worker *free_worker(struct build *b)
+{
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		if (!b->workers[i].step)
+			return &b->workers[i];
+	return NULL;
+}
+
+static void worker_close(struct build *b, struct worker *w)
+{
+	if (w->sock >= 0)
+		close(w->sock);
+	if (w->out >= 0)
+		close(w->out);
+	remove_folders(b, w);
+	env_done(w);
+	*w = (struct worker){ .sock = -1, .out = -1 };
+}
+
+/* Begins ST's next step. 1: it was in the cache, the one after it may begin. */
+static int step_begin(struct build *b, struct stage *st, struct worker *w, struct err *e)
+{
+	struct step *t = st->steps[st->done];
+	auto_free char *name = step_name(b, t);
+	int r;
+
+	TRY(make_env(b, w, t, e));
+	w->started_ns = time_mono_ns();
+	w->vertex = begin(b, name);
+	if (!step_needs_content(&w->env)) {
+		step_key(&w->env, NULL, w->key);
+		TRY(r = look_up(b, w, e));
+		if (r) {
+			end(b, w->vertex, true, 0, NULL);
+			worker_close(b, w);
+			return 1;
+		}
+		w->asked = true;
+	}
+	if (t->kind == STEP_RUN && !w->env.network)
+		TRY(build_net(b, t->stage, &w->env.net, e));
+	TRY(make_folders(b, w, e));
+	TRY(spawn(b, w, e));
+	st->running = true;
+	return 0;
+}
+
+/* ---- what the processes say ---------------------------------------------------------------------------------------------------------------------- */
+
+static void keep_tail(struct worker *w, const char *p, size_t n)
+{
+	str_addn(&w->tail, p, MIN(n, (size_t)TAIL_KEPT));
+	if (w->tail.len > TAIL_KEPT) {
+		auto_free char *last = xstrdup(w->tail.s + w->tail.len - TAIL_KEPT);
+
+		str_reset(&w->tail);
+		str_add(&w->tail, last);
+	}
+}
+
+/* False: no more comes. */
+static bool read_output(struct build *b, struct worker *w)
+{
+	char buf[READ_BLOCK];
+	ssize_t n;
+
+	while ((n = read(w->out, buf, sizeof(buf))) > 0) {
+		if (b->o->events.output)
+			b->o->events.output(b->o->events.arg, w->vertex, buf, (size_t)n);
+		keep_tail(w, buf, (size_t)n);
+	}
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void reap(struct worker *w)
+{
+	while (w->pid > 0 && waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	w->pid = 0;
+}
+
+static int answer(struct worker *w, bool go, struct err *e)
+{
+	AUTO(json_free) struct cJSON *j = json_object();
+
+	json_add_bool(j, "go", go);
+	return wire_send(w->sock, j, e);
+}
+
+static void fail(struct build *b, struct worker *w, struct build_failure *f, struct df_place *place, const struct err *e)
+{
+	if (e->code != ECANCELED) {
+		*place = w->place;
+		f->step = step_name(b, w->step);
+		f->output = str_visible(w->tail.s, w->tail.len);
+	}
+	end(b, w->vertex, false, time_mono_ns() - w->started_ns, e->code == ECANCELED ? "CANCELED" : err_text(e));
+}
+
+/* One message. Frees W when it is over. */
+static int worker_speaks(struct build *b, struct worker *w, int (*made)(struct build *, struct worker *, const struct cJSON *, struct err *), struct err *e)
+{
+	AUTO(json_free) struct cJSON *m = NULL;
+	AUTO_ERR(over);
+	int r = wire_recv(w->sock, &m, &over);
+
+	if (r >= 0 && json_str(m, "key") && !w->asked) {
+		w->asked = true;
+		step_key(&w->env, json_str(m, "key"), w->key);
+		TRY(r = look_up(b, w, e));
+		w->cached = r == 1;
+		return answer(w, !w->cached, e);
+	}
+	reap(w);
+	while (read_output(b, w) && false)
+		;
+	if (w->cached) {
+		end(b, w->vertex, true, 0, NULL);
+		worker_close(b, w);
+		return 0;
+	}
+	if (r < 0)
+		return err_move(e, &over);
+	TRY(made(b, w, m, e));
+	end(b, w->vertex, false, time_mono_ns() - w->started_ns, NULL);
+	worker_close(b, w);
+	return 0;
+}
+
+/* ---- all of them --------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool source_ready(const struct build *b, const struct source *from)
+{
+	return from->kind != SOURCE_STAGE || b->stages.v[from->stage].finished;
+}
+
+static bool step_ready(const struct build *b, const struct step *t)
+{
+	if (!source_ready(b, &t->from))
+		return false;
+	for (size_t i = 0; i < t->nmounts; i++)
+		if (!source_ready(b, &t->mounts[i].from))
+			return false;
+	return true;
+}
+
+/* The base is there: the stage's layers begin with its. */
+static int stage_begin(struct build *b, struct stage *st, struct err *e)
+{
+	size_t n = json_count(st->img.history);
+
+	b->created[st->index] = xcalloc(n + 1, sizeof(**b->created));
+	if (st->base.kind == SOURCE_STAGE) {
+		const struct stage *base = &b->stages.v[st->base.stage];
+
+		strv_copy(&st->layers, &base->layers);
+		memcpy(b->created[st->index], b->created[base->index], json_count(base->img.history) * sizeof(**b->created));
+		return 0;
+	}
+	if (st->base.kind == SOURCE_IMAGE) {
+		AUTO_DONE(image_row_done) struct image_row row = { 0 };
+		auto_free char *name = xasprintf("[%s%s1/%zu] FROM %s", b->stages.n > 1 && st->name ? st->name : "",
+			b->stages.n > 1 && st->name ? " " : "", st->total, st->base.name);
+		int r = image_get(b->db, st->base_id, &row, e);
+
+		if (r)
+			return r < 0 ? r : err_set(e, ENOENT, "image '%s' was removed meanwhile", st->base.name);
+		strv_copy(&st->layers, &row.layers);
+		end(b, begin(b, name), false, 0, NULL);
+	}
+	return 0;
+}
+
+/* Begins what can; false in *WORK: there is nothing left to do. */
+static int begin_ready(struct build *b, bool *work, struct worker **failed, struct err *e)
+{
+	*work = false;
+	for (size_t i = 0; i < b->stages.n; i++) {
+		struct stage *st = &b->stages.v[i];
+		struct worker *w;
+		int r = 1;
+
+		if (!st->converted || st->finished)
+			continue;
+		*work = true;
+		if (st->base.kind == SOURCE_STAGE && !b->stages.v[st->base.stage].finished)
+			continue;
+		if (!b->created[i])
+			TRY(stage_begin(b, st, e));
+		while (r == 1 && !st->running && st->done < st->nsteps && step_ready(b, st->steps[st->done]) && (w = free_worker(b))) {
+			*failed = w;
+			TRY(r = step_begin(b, st, w, e));
+			*failed = NULL;
+		}
+		st->finished = st->done == st->nsteps && !st->running;
+	}
+	return 0;
+}
+
+/* Waits for the running ones and hears them. */
+static int turn(struct build *b, int (*made)(struct build *, struct worker *, const struct cJSON *, struct err *), struct worker **failed, struct err *e)
+{
+	struct pollfd p[2 * WORKERS_MAX + 1];
+	struct worker *who[2 * WORKERS_MAX];
+	nfds_t n = 0;
+
+	for (struct worker *w = b->workers; w < b->workers + WORKERS_MAX; w++) {
+		if (!w->step)
+			continue;
+		who[n] = w;
+		p[n++] = (struct pollfd){ w->sock, POLLIN, 0 };
+		who[n] = w;
+		p[n++] = (struct pollfd){ w->out, POLLIN, 0 };
+	}
+	p[n] = (struct pollfd){ b->o->interrupt_fd, POLLIN, 0 };
+	if (poll(p, n + 1, -1) < 0)
+		return errno == EINTR ? 0 : err_sys(e, "poll");
+	if (p[n].revents)
+		return err_set(e, ECANCELED, "interrupted");
+	for (nfds_t i = 0; i < n; i += 2) {
+		struct worker *w = who[i];
+
+		if (p[i + 1].revents && w->out >= 0 && !read_output(b, w))
+			close(TAKE_FD(w->out));
+		if (!p[i].revents)
+			continue;
+		*failed = w;
+		TRY(worker_speaks(b, w, made, e));
+		*failed = NULL;
+	}
+	return 0;
+}
+
+int build_run(struct build *b, struct df_place *place, struct build_failure *failure, struct err *e)
+{
+	struct worker *failed = NULL;
+	bool work = true;
+	int r = 0;
+
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		b->workers[i] = (struct worker){ .sock = -1, .out = -1 };
+	for (;;) {
+		bool running = false;
+
+		/* a stage that ended may be what another one, earlier in the list, waits for */
+		for (size_t i = 0; r >= 0 && work && i <= b->stages.n; i++)
+			r = begin_ready(b, &work, &failed, e);
+		for (size_t i = 0; i < WORKERS_MAX; i++)
+			running |= b->workers[i].step != NULL;
+		if (r < 0 || (!running && !work))
+			break;
+		if (running)
+			r = turn(b, b->layer_made, &failed, e);
+		if (r < 0)
+			break;
+	}
+	if (r < 0 && failed && failed->step)
+		fail(b, failed, failure, place, e);
+	/* their sockets' ends are closed first: those that wait end by themselves, and what they run with them */
+	for (struct worker *w = b->workers; w < b->workers + WORKERS_MAX; w++)
+		if (w->step && w->sock >= 0)
+			close(TAKE_FD(w->sock));
+	for (struct worker *w = b->workers; w < b->workers + WORKERS_MAX; w++)
+		if (w->step) {
+			reap(w);
+			worker_close(b, w);
+		}
+	return r;
+}

@@ -1,0 +1,10 @@
+# engine/build: a Dockerfile becomes an image. libbuildfile is what is pure: parser, words, patterns.
+noinst_LIBRARIES += libbuildfile.a libbuild.a
+libbuildfile_a_SOURCES = \
+	engine/build/dockerfile.c engine/build/dockerfile.h engine/build/expand.c engine/build/expand.h engine/build/glob.c engine/build/glob.h \
+	engine/build/gofmt.c engine/build/gofmt.h engine/build/instr.c engine/build/instr.h engine/build/words.c engine/build/words.h
+libbuild_a_SOURCES = \
+	engine/build/build.c engine/build/build.h engine/build/build_priv.h engine/build/cache.c engine/build/cache.h engine/build/copy.c \
+	engine/build/copy.h engine/build/hash.c engine/build/hash.h engine/build/img.c engine/build/instr_apply.c engine/build/instr_check.c \
+	engine/build/lint.c engine/build/network.c engine/build/run.c engine/build/run_mount.c engine/build/schedule.c engine/build/select.c \
+	engine/build/select.h engine/build/stage.c engine/build/stage.h engine/build/step.c engine/build/step.h engine/build/stub.c engine/build/stub.h

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/build_view.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "base/strv.h"
+#include "base/time.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/run_plan.h"
+#include "engine/build/build.h"
+#include "engine/image/remote.h"
+#include "plan/plan.h"
+
+enum { LINE_MAX_SHOWN = 64 << 10 };
+
+struct vertex {
+	int64_t started_ns;
+	struct str line;          /* unfinished */
+};
+struct view {
+	struct app *app;
+	bool quiet;
+	struct vertex *v;         /* by number */
+	size_t n, cap;
+	int last;                 /* whose line was printed last */
+	int warnings;
+};
+
+/* A line of another vertex than the last one's begins after an empty one. */
+static void turn_to(struct view *w, int n)
+{
+	if (w->last && w->last != n)
+		fputc('\n', stderr);
+	w->last = n;
+}
+
+static void on_begin(void *arg, int n, const char *name)
+{
+	struct view *w = arg;
+
+	while (w->n <= (size_t)n) {
+		xgrow(&w->v, w->n, &w->cap, sizeof(*w->v));
+		w->v[w->n++] = (struct vertex){ .line = STR_INIT(LINE_MAX_SHOWN) };
+	}
+	w->v[n].started_ns = time_mono_ns();
+	if (w->quiet)
+		return;
+	turn_to(w, n);
+	fprintf(stderr, "#%d %s\n", n, name);
+}
+
+static void flush_line(struct view *w, int n)
+{
+	struct vertex *v = &w->v[n];
+	auto_free char *shown = str_visible(v->line.s, v->line.len);
+
+	turn_to(w, n);
+	fprintf(stderr, "#%d %.3f %s\n", n, (double)(time_mono_ns() - v->started_ns) / 1e9, shown);
+	str_reset(&v->line);
+}
+
+static void on_output(void *arg, int n, const char *p, size_t len)
+{
+	struct view *w = arg;
+	struct vertex *v = &w->v[n];
+
+	for (size_t i = 0; i < len && !w->quiet; i++) {
+		if (p[i] == '\n' || v->line.len >= LINE_MAX_SHOWN - 1)
+			flush_line(w, n);
+		if (p[i] != '\n' && p[i] != '\r')
+			str_addc(&v->line, p[i]);
+	}
+}
+
+static void on_end(void *arg, int n, bool cached, int64_t ns, const char *failure)
+{
+	struct view *w = arg;
+
+	if (w->quiet)
+		return;
+	if (w->v[n].line.len)
+		flush_line(w, n);
+	turn_to(w, n);
+	if (failure && streq(failure, "CANCELED"))
+		fprintf(stderr, "#%d CANCELED\n", n);
+	else if (failure)
+		fprintf(stderr, "#%d ERROR: %s\n", n, failure);
+	else if (cached)
+		fprintf(stderr, "#%d CACHED\n", n);
+	else
+		fprintf(stderr, "#%d DONE %.1fs\n", n, (double)ns / 1e9);
+}
+
+static void on_warning(void *arg, const char *rule, int line, const char *text)
+{
+	struct view *w = arg;
+
+	if (w->quiet)
+		return;
+	log_warning("%s: %s (line %d)", rule, text, line);
+	w->warnings++;
+}
+
+/* A plan of nothing but this image. */
+static int fetch(void *arg, const char *ref, const char *platform, struct err *e)
+{
+	struct view *w = arg;
+	AUTO(plan_free) struct plan *plan = NULL;
+	struct plan_runner r;
+	AUTO_STRV(refs);
+	int res;
+
+	strv_add(&refs, ref);
+	plan = plan_pull_refs(&refs, platform);
+	TRY(plan_runner_init(&r, w->app, e));
+	res = plan_runner_run(&r, plan, "Pulling", e);
+	plan_runner_done(&r);
+	return res;
+}
+
+static void tell_failure(const struct build_failure *f)
+{
+	fflush(stdout);
+	if (f->step) {
+		fprintf(stderr, "------\n > %s:\n", f->step);
+		if (f->output && *f->output)
+			fprintf(stderr, "%s%s", f->output, str_ends(f->output, "\n") ? "" : "\n");
+		fprintf(stderr, "------\n");
+	}
+	if (f->excerpt)
+		fprintf(stderr, "%s", f->excerpt);
+}
+
+int build_view_run(struct app *app, struct build_options *o, bool quiet, char **ret_id, struct err *e)
+{
+	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET };
+	struct build_failure failure = { 0 };
+	sigset_t set, before;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, &before);
+
+	auto_close int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	o->interrupt_fd = fd;
+	o->fetch = fetch;
+	o->fetch_arg = &w;
+	o->events = (struct build_events){ on_begin, on_output, on_end, on_warning, &w };
+	r = build_image(app->db, o, ret_id, &failure, e);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (r == -ECANCELED) {
+		err_exit(e, 130);
+	} else if (r < 0) {
+		tell_failure(&failure);
+		err_wrap(e, "failed to solve");
+	}
+	build_failure_done(&failure);
+	for (size_t i = 0; i < w.n; i++)
+		str_done(&w.v[i].line);
+	free(w.v);
+	return r;
+}
