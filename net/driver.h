@@ -32,6 +32,7 @@ struct leg {
 	unsigned len4, len6;
 	bool default4, default6;     /* the default route goes here */
 	bool internal;
+	bool hairpin;                /* its bridge port gives frames back */
 	struct net_options opt;
 };
 

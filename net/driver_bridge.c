@@ -145,6 +145,8 @@ static int bridge_join(struct netlink *rt, int netns, const struct leg *leg, str
 	link_attach(rt, leg->host, leg->parent.index, leg->mark);
 	if (!leg->opt.icc)
 		link_isolate(rt, leg->host);
+	if (leg->hairpin)
+		link_hairpin(rt, leg->host);
 	return 0;
 }
 

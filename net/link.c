@@ -102,18 +102,28 @@ void link_up(struct netlink *nl, uint32_t index, const char *name)
 	set_begin(nl, index, name, IFF_UP, "start");
 }
 
-void link_isolate(struct netlink *nl, const char *name)
+static void port_flag(struct netlink *nl, const char *name, uint16_t attr, const char *what)
 {
 	struct ifinfomsg ifi = { 0 };
 
-	netlink_begin(nl, RTM_NEWLINK, 0, &ifi, sizeof(ifi), 0, "isolation of link '%s'", name);
+	netlink_begin(nl, RTM_NEWLINK, 0, &ifi, sizeof(ifi), 0, "%s of link '%s'", what, name);
 	netlink_put_str(nl, IFLA_IFNAME, name);
 	netlink_nest(nl, IFLA_LINKINFO);
 	netlink_put_str(nl, IFLA_INFO_SLAVE_KIND, "bridge");
 	netlink_nest(nl, IFLA_INFO_SLAVE_DATA);
-	netlink_put_u8(nl, IFLA_BRPORT_ISOLATED, 1);
+	netlink_put_u8(nl, attr, 1);
 	netlink_nest_end(nl);
 	netlink_nest_end(nl);
+}
+
+void link_isolate(struct netlink *nl, const char *name)
+{
+	port_flag(nl, name, IFLA_BRPORT_ISOLATED, "isolation");
+}
+
+void link_hairpin(struct netlink *nl, const char *name)
+{
+	port_flag(nl, name, IFLA_BRPORT_MODE, "hairpin mode");
 }
 
 void link_group(struct netlink *nl, uint32_t index, uint32_t group)

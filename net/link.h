@@ -41,8 +41,9 @@ void link_attach(struct netlink *nl, const char *name, uint32_t master, const ch
 /* The mark that says whose it is, "gantry:ROOT:…". */
 void link_alias(struct netlink *nl, const char *name, const char *alias);
 void link_up(struct netlink *nl, uint32_t index, const char *name); /* by index, or by name when 0 */
-/* Bridge port: frames from one isolated port never reach another. */
+/* Bridge port: frames from one isolated port never reach another; a hairpin port may get its own frames back. */
 void link_isolate(struct netlink *nl, const char *name);
+void link_hairpin(struct netlink *nl, const char *name);
 void link_group(struct netlink *nl, uint32_t index, uint32_t group);
 /* All links of GROUP go together: as slow as one. */
 void link_group_del(struct netlink *nl, uint32_t group);

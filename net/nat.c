@@ -34,6 +34,8 @@ const struct nat_set_def nat_sets[NAT_SETS] = {
 	[NAT_ANY4]     = { "any4",     { NAT_T_PROTO, NAT_T_PORT },            { NAT_T_IP4, NAT_T_PORT } },
 	[NAT_PUB6]     = { "pub6",     { NAT_T_IP6, NAT_T_PROTO, NAT_T_PORT }, { NAT_T_IP6, NAT_T_PORT } },
 	[NAT_ANY6]     = { "any6",     { NAT_T_PROTO, NAT_T_PORT },            { NAT_T_IP6, NAT_T_PORT } },
+	[NAT_SELF4]    = { "self4",    { NAT_T_IP4, NAT_T_IP4 } },
+	[NAT_SELF6]    = { "self6",    { NAT_T_IP6, NAT_T_IP6 } },
 };
 
 /* Priorities as nft names them: raw -300, dstnat -100, filter 0, srcnat 100. */
@@ -111,6 +113,11 @@ const struct nft_rule nat_rules[] = {
 	  { IPV6, IIF("masq6"), NOT_OIF("bridges"), X_MASQUERADE } },
 	{ "nat-out", "iifname @bridges oifname @bridges ct status dnat masquerade",
 	  { IIF("bridges"), OIF("bridges"), DNATED, X_MASQUERADE } },
+	/* where br_netfilter turns the frame round inside the bridge there is no iifname */
+	{ "nat-out", "ip saddr . ip daddr @self4 ct status dnat masquerade",
+	  { IPV4, X_LOAD(NETWORK, 12, 4, 0), X_LOAD(NETWORK, 16, 4, 1), X_IN(0, "self4"), DNATED, X_MASQUERADE } },
+	{ "nat-out", "ip6 saddr . ip6 daddr @self6 ct status dnat masquerade",
+	  { IPV6, X_LOAD(NETWORK, 8, 16, 0), X_LOAD(NETWORK, 24, 16, 4), X_IN(0, "self6"), DNATED, X_MASQUERADE } },
 	{ "nat-out", "oifname @bridges ct status dnat fib saddr type local masquerade",
 	  { OIF("bridges"), DNATED, X_FIB_TYPE(NFTA_FIB_F_SADDR, 0), X_IS(0, 4, HOST32(IS_LOCAL)), X_MASQUERADE } },
 	{ NULL, NULL, { { 0 } } },
@@ -251,6 +258,8 @@ static void add_port_to(struct nat_elems *l, const struct nat_port *p, const str
 	k[0] = p->proto;
 	put_port(k + 4, p->host_port);
 	put_port(put_addr(el->data, ctr), p->ctr_port);
+	el = elem_add(l, v4 ? NAT_SELF4 : NAT_SELF6);
+	put_addr(put_addr(el->key, ctr), ctr);
 }
 
 void nat_add_port(struct nat_elems *l, const struct nat_port *p)

@@ -12,6 +12,7 @@
  *   open       gateway mode nat-unprotected: reachable from outside at all ports
  *   routed     gateway mode routed: ICMP may enter; routed4/6 address . protocol . port that may be entered
  *   pub4/6     host address . protocol . port -> container address . port;   any4/6 the same for every host address
+ *   self4/6    container address . the same: its way to a port that it publishes itself
  *
  * A new version of the rules needs another NAT_VERSION: tables of other versions are written anew.
  */
@@ -25,11 +26,11 @@
 
 struct err;
 struct str;
-#define NAT_VERSION "version-1"
+#define NAT_VERSION "version-2"
 
 enum nat_set {
 	NAT_BRIDGES, NAT_SAME, NAT_INTERNAL, NAT_OPEN, NAT_ROUTED, NAT_MASQ4, NAT_MASQ6,
-	NAT_ROUTED4, NAT_ROUTED6, NAT_PUB4, NAT_ANY4, NAT_PUB6, NAT_ANY6, NAT_SETS
+	NAT_ROUTED4, NAT_ROUTED6, NAT_PUB4, NAT_ANY4, NAT_PUB6, NAT_ANY6, NAT_SELF4, NAT_SELF6, NAT_SETS
 };
 enum nat_type { NAT_END, NAT_T_IFNAME, NAT_T_IP4, NAT_T_IP6, NAT_T_PROTO, NAT_T_PORT };
 struct nat_set_def {

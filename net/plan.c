@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/dirs.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -173,6 +174,18 @@ static void choose_defaults(struct net_plan *p, const struct endpoint_rows *eps)
 	}
 }
 
+/* Does the host hand bridged frames to its firewall (br_netfilter)? Then a container's way to its own published port is turned round inside the
+ * bridge, which gives a frame back to the port it came from only when that port is in hairpin mode. Elsewhere the packet goes
+ * through the host's routing. */
+static bool frames_are_filtered(unsigned family)
+{
+	auto_free char *text = NULL;
+	AUTO_ERR(none);
+
+	return file_read(family == 4 ? "/proc/sys/net/bridge/bridge-nf-call-iptables" : "/proc/sys/net/bridge/bridge-nf-call-ip6tables", 16,
+			 &text, NULL, &none) >= 0 && *text == '1';
+}
+
 static int load_ports(struct db *db, struct net_plan *p, const struct endpoint_rows *eps, const struct network_rows *nets, struct err *e)
 {
 	AUTO_DONE(port_rows_done) struct port_rows rows = { 0 };
@@ -192,6 +205,11 @@ static int load_ports(struct db *db, struct net_plan *p, const struct endpoint_r
 			TRY(firewall_port(&rows.v[i], &eps->v[k], &nets->v[k], &p->elems, e));
 			p->nports++;
 		}
+	for (size_t i = 0; i < p->nports; i++) {
+		struct leg *leg = &p->legs[p->ports[i].leg];
+
+		leg->hairpin = leg->hairpin || frames_are_filtered(leg->v4.family ? 4 : 6);
+	}
 	nat_sort(&p->elems);
 	return 0;
 }

@@ -65,6 +65,8 @@ static void test_networks(void **state)
 	}
 }
 
+#define SELF4 "self4: 172.18.0.2 . 172.18.0.2\n"
+#define SELF6 "self6: fd00::2 . fd00::2\n"
 static void test_ports(void **state)
 {
 	static const struct {
@@ -73,13 +75,13 @@ static void test_ports(void **state)
 		enum nat_mode mode;
 		const char *want;
 	} rows[] = {
-		{ NULL, "172.18.0.2", NULL, IPPROTO_TCP, 0, "any4: tcp . 8080 : 172.18.0.2 . 80\n" },
+		{ NULL, "172.18.0.2", NULL, IPPROTO_TCP, 0, "any4: tcp . 8080 : 172.18.0.2 . 80\n" SELF4 },
 		{ NULL, "172.18.0.2", "fd00::2", IPPROTO_UDP, 0,
-		  "any4: udp . 8080 : 172.18.0.2 . 80\nany6: udp . 8080 : fd00::2 . 80\n" },
-		{ "0.0.0.0", "172.18.0.2", "fd00::2", IPPROTO_TCP, 0, "any4: tcp . 8080 : 172.18.0.2 . 80\n" },
-		{ "::", "172.18.0.2", "fd00::2", IPPROTO_TCP, 0, "any6: tcp . 8080 : fd00::2 . 80\n" },
-		{ "127.0.0.1", "172.18.0.2", "fd00::2", IPPROTO_TCP, 0, "pub4: 127.0.0.1 . tcp . 8080 : 172.18.0.2 . 80\n" },
-		{ "fd01::9", "172.18.0.2", "fd00::2", IPPROTO_SCTP, 0, "pub6: fd01::9 . sctp . 8080 : fd00::2 . 80\n" },
+		  "any4: udp . 8080 : 172.18.0.2 . 80\nany6: udp . 8080 : fd00::2 . 80\n" SELF4 SELF6 },
+		{ "0.0.0.0", "172.18.0.2", "fd00::2", IPPROTO_TCP, 0, "any4: tcp . 8080 : 172.18.0.2 . 80\n" SELF4 },
+		{ "::", "172.18.0.2", "fd00::2", IPPROTO_TCP, 0, "any6: tcp . 8080 : fd00::2 . 80\n" SELF6 },
+		{ "127.0.0.1", "172.18.0.2", "fd00::2", IPPROTO_TCP, 0, "pub4: 127.0.0.1 . tcp . 8080 : 172.18.0.2 . 80\n" SELF4 },
+		{ "fd01::9", "172.18.0.2", "fd00::2", IPPROTO_SCTP, 0, "pub6: fd01::9 . sctp . 8080 : fd00::2 . 80\n" SELF6 },
 		{ "fd01::9", "172.18.0.2", NULL, IPPROTO_TCP, 0, "" },
 		{ NULL, "172.18.0.2", NULL, IPPROTO_TCP, NAT_MODE_ROUTED, "routed4: 172.18.0.2 . tcp . 80\n" },
 		{ NULL, "172.18.0.2", NULL, IPPROTO_TCP, NAT_MODE_ISOLATED, "" },
