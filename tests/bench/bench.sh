@@ -62,7 +62,7 @@ for n; do
 		put "link.$n" "$(ms "$T/link")"
 		if [ "$r" = 1 ]; then
 			sleep 1 # idle
-			mon=$(pgrep -f "^gantry-monitor bench( |$)")
+			mon=$(cat "$R/p/bench/lock")
 			put "pss.monitor.$n" "$(awk '/^Pss:/{s += $2} END {print s}' "/proc/$mon/smaps_rollup")"
 			for k in /proc/[0-9]*/exe; do
 				case $(readlink "$k") in "$build"/gantry-keep) awk '/^Pss:/{print $2}' "${k%exe}smaps_rollup" ;; esac
