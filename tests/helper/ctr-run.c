@@ -38,6 +38,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 struct options {
 	const char *root, *spec;
@@ -172,43 +173,16 @@ static int join(const struct options *o, const char *mode, const char *ns)
 	return mode && str_starts(mode, "container:") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 }
 
-static int run(const struct options *o, struct err *e)
+/* Waits for its end, after the execs if there are any. Returns the exit code. */
+static int live(const struct options *o, const struct dirs *d, const struct ctr_spec *s, struct ctr_started *started, struct err *e)
 {
-	AUTO(ctr_spec_free) struct ctr_spec *s = NULL;
-	AUTO_DONE(dirs_done) struct dirs d;
-	struct ctr_started started;
-	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC), host_net = ns_open("net"), netns = -1;
-	int64_t before, after;
-	int status;
+	auto_free char *cgroup = container_cgroup(d, s, s->id);
+	int code = 0, status;
 
-	dirs_init(&d, o->root, o->root ? NULL : NULL);
-	TRY(dirs_prepare(&d, e));
-	TRY(make_spec(o, &s, e));
-	TRY(make_folders(&d, s, e));
-	TRY(container_seccomp(&d, s, e));
-	if (o->net) {
-		if (ns_unshare(CLONE_NEWNET) < 0)
-			return err_sys(e, "network namespace");
-		netns = ns_open("net");
-	}
-	before = time_mono_ns();
-	TRY(container_start(&(struct ctr_start){ .dirs = &d, .spec = s, .stdin_fd = s->stdin_open ? 0 : null,
-						 .stdout_fd = s->tty ? -1 : 1, .stderr_fd = s->tty ? -1 : 2, .netns = netns,
-						 .host_netns = host_net, .join_ipc = join(o, s->ipc, "ipc"),
-						 .join_pid = join(o, s->pid, "pid"), .join_uts = join(o, s->uts, "uts"),
-						 .join_ipc_mnt = join(o, s->ipc, "mnt") },
-			    &started, e));
-	after = time_mono_ns();
-	if (o->time)
-		fprintf(stderr, "started in %lld us\n", (long long)(after - before) / 1000);
-	if (started.pty_master >= 0)
-		pump(started.pty_master, started.pidfd);
-
-	auto_free char *cgroup = container_cgroup(&d, s, s->id), *path = dirs_root(&d, "containers/%s", s->id);
-	int code = 0;
-
+	if (started->pty_master >= 0)
+		pump(started->pty_master, started->pidfd);
 	for (size_t i = 0; i < o->execs.n; i++) {
-		code = exec_one(&d, s, &started.pid, o->execs.v[i], o->time, e);
+		code = exec_one(d, s, &started->pid, o->execs.v[i], o->time, e);
 		if (code < 0) {
 			log_err(e);
 			code = e->exit;
@@ -217,17 +191,85 @@ static int run(const struct options *o, struct err *e)
 	}
 	if (o->execs.n)
 		TRY(cgroup_kill(cgroup, e));
-	TRY(proc_wait(started.pid.pid, &status, e));
-	if (o->execs.n)
-		status = code;
-	if (!o->keep) {
-		auto_free char *parent = path_parent(cgroup);
+	TRY(proc_wait(started->pid.pid, &status, e));
+	return o->execs.n ? code : status;
+}
 
-		TRY(cgroup_remove(cgroup, e));
-		cgroup_prune(parent);
-		TRY(file_remove_tree_path(path, e));
+/* Time on a processor: what is left of a measurement on a machine that others use too. */
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static int64_t child_cpu_ns(pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/schedstat", (int)pid);
+	long long ns = 0;
+	FILE *f = fopen(path, "re");
+
+	if (f) {
+		if (fscanf(f, "%lld", &ns) != 1)
+			ns = 0;
+		fclose(f);
 	}
-	return status;
+	return ns;
+}
+
+static int start(const struct options *o, const struct dirs *d, const struct ctr_spec *s, struct err *e)
+{
+	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC), host_net = ns_open("net"), netns = -1;
+	struct ctr_started started;
+	int64_t before, cpu;
+
+	TRY(make_folders(d, s, e));
+	TRY(container_seccomp(d, s, e));
+	if (o->net) {
+		if (ns_unshare(CLONE_NEWNET) < 0)
+			return err_sys(e, "network namespace");
+		netns = ns_open("net");
+	}
+	before = time_mono_ns();
+	cpu = cpu_ns();
+	TRY(container_start(&(struct ctr_start){ .dirs = d, .spec = s, .stdin_fd = s->stdin_open ? 0 : null,
+						 .stdout_fd = s->tty ? -1 : 1, .stderr_fd = s->tty ? -1 : 2, .netns = netns,
+						 .host_netns = host_net, .join_ipc = join(o, s->ipc, "ipc"),
+						 .join_pid = join(o, s->pid, "pid"), .join_uts = join(o, s->uts, "uts"),
+						 .join_ipc_mnt = join(o, s->ipc, "mnt") },
+			    &started, e));
+	if (o->time)
+		fprintf(stderr, "started in %lld us (processor: %lld ours, %lld the container's)\n",
+			(long long)(time_mono_ns() - before) / 1000, (long long)(cpu_ns() - cpu) / 1000,
+			(long long)child_cpu_ns(started.pid.pid) / 1000);
+	return live(o, d, s, &started, e);
+}
+
+static int clean(const struct dirs *d, const struct ctr_spec *s, struct err *e)
+{
+	auto_free char *cgroup = container_cgroup(d, s, s->id), *parent = path_parent(cgroup);
+	auto_free char *path = dirs_root(d, "containers/%s", s->id);
+
+	TRY(cgroup_remove(cgroup, e));
+	cgroup_prune(parent);
+	return file_remove_tree_path(path, e);
+}
+
+static int run(const struct options *o, struct err *e)
+{
+	AUTO(ctr_spec_free) struct ctr_spec *s = NULL;
+	AUTO_DONE(dirs_done) struct dirs d;
+	AUTO_ERR(left);
+	int r;
+
+	dirs_init(&d, o->root, NULL);
+	TRY(dirs_prepare(&d, e));
+	TRY(make_spec(o, &s, e));
+	r = start(o, &d, s, e);
+	if (!o->keep && clean(&d, s, &left) < 0 && r >= 0)
+		r = err_move(e, &left);
+	return r;
 }
 
 int main(int argc, char **argv)
