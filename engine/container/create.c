@@ -78,6 +78,13 @@ static int make_tree(const struct dirs *d, const struct ctr_spec *s, const char 
 	return make_upper(d, s, upper, e);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
 int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err *e)
 {
 	auto_free char *path = dirs_root(d, "containers/%s/seccomp.bpf", s->id), *cached = NULL, *fresh = NULL;
@@ -97,6 +104,8 @@ int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err
 		TRY(seccomp_build(s->seccomp, caps, &f, e));
 		TRY(seccomp_file_write(cached, &f, e));
 	}
+	if (same_file(cached, path))
+		return 0;
 	/* a link, so that clearing the cache takes nothing away; another file system or a limit on links: a copy */
 	fresh = xasprintf("%s.new", path);
 	(void)unlink(fresh);

@@ -27,7 +27,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { ARCHES_MAX = 4, EXTRA_MAX = 32, KEY_VERSION = 1, X32_BIT = 0x40000000 };
+enum { ARCHES_MAX = 4, EXTRA_MAX = 32, KEY_VERSION = 1 /* of what this file makes of a profile */, X32_BIT = 0x40000000 };
 
 /* The machine's own architecture and what else it runs (containers/common, moby's archMap). */
 static const struct arch {
@@ -285,12 +285,33 @@ int seccomp_build(const char *profile, uint64_t caps, struct seccomp_filter *ret
 	return export(&b, ret, e);
 }
 
+/* The default profile as text, so that a change of its table is another key. */
+static char *default_text(void)
+{
+	AUTO_DONE(seccomp_profile_done) struct seccomp_profile p = { 0 };
+	AUTO_STR(b, 1 << 20);
+
+	seccomp_profile_default(&p);
+	for (size_t i = 0; i < p.n; i++) {
+		const struct seccomp_rule *r = &p.v[i];
+
+		str_addf(&b, "%s %d %d %llx %llx %s %s %d", r->name, (int)r->action, r->errno_value, (unsigned long long)r->if_caps,
+			 (unsigned long long)r->unless_caps, str0(r->if_arch), str0(r->unless_arch), r->min_kernel);
+		for (unsigned k = 0; k < r->ncond; k++)
+			str_addf(&b, " %u %d %llx %llx", r->cond[k].arg, (int)r->cond[k].op, (unsigned long long)r->cond[k].value,
+				 (unsigned long long)r->cond[k].value2);
+		str_addc(&b, '\n');
+	}
+	return str_take(&b);
+}
+
 void seccomp_key(const char *profile, uint64_t caps, char ret[65])
 {
 	const struct scmp_version *v = seccomp_version();
+	auto_free char *own = profile ? NULL : default_text();
 	auto_free char *text = xasprintf("%d|%u|%016llx|%d|%u.%u.%u|%s", KEY_VERSION, seccomp_arch_native(),
 					 (unsigned long long)caps, kernel_version(), v ? v->major : 0, v ? v->minor : 0,
-					 v ? v->micro : 0, profile ? profile : "default");
+					 v ? v->micro : 0, profile ? profile : own);
 
 	digest_hex(text, strlen(text), ret);
 }

@@ -290,7 +290,7 @@ int main(int argc, char **argv)
 	strv_done(&o.execs);
 	if (r < 0) {
 		log_err(&e);
-		return e.exit ? e.exit : 1;
+		return e.exit ? e.exit : 125;
 	}
 	return r;
 }

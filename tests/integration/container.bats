@@ -194,6 +194,22 @@ sh_in() { local s=$1; shift; ctr -s "$s" sh -c "$*"; }
 	[ "$output" = / ]
 }
 
+@test "security options: no_new_privs, capabilities, seccomp profiles, cgroup_parent" {
+	run sh_in '{"no_new_privs":true,"user":"app","cap_drop":["ALL"],"cap_add":["CHOWN"]}' 'grep -E "NoNewPrivs|Seccomp:|CapBnd" /proc/self/status | tr -s "\t " " "'
+	[[ $output == *"CapBnd: 0000000000000001"*"NoNewPrivs: 1"*"Seccomp: 2"* ]]
+	run sh_in '{"seccomp":"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\",\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":30}]}"}' \
+		'mkdir /tmp/x; unshare -n true && echo unshared'
+	[[ $output == *"Read-only"* ]]
+	run sh_in '{"seccomp":"unconfined"}' 'grep Seccomp: /proc/self/status | tr -s "\t" " "'
+	[ "$output" = "Seccomp: 0" ]
+	run -125 ctr -s '{"cap_add":["NOSUCH"]}' true
+	run sh_in '{"privileged":true}' 'grep -E "CapEff|Seccomp:" /proc/self/status | tr -s "\t" " "; test -w /proc/sys/kernel/core_pattern && echo rw'
+	[[ $output == *"CapEff: 000001ff"*"Seccomp: 0"*rw ]]
+	run sh_in "{\"cgroupns\":\"host\",\"res\":{\"cgroup_parent\":\"/gantry-test-$$/sub\"}}" 'tail -n 1 /proc/self/cgroup'
+	[[ $output == *":/gantry-test-$$/sub/"* ]]
+	find /sys/fs/cgroup -maxdepth 3 -depth -type d -path "*gantry-test-$$*" -exec rmdir {} + 2>/dev/null || true
+}
+
 @test "terminal: /dev/console, controlling terminal, the container's own devpts" {
 	run sh_in '{"tty":true}' 'tty; readlink /proc/self/fd/2; echo to-console >/dev/console; echo to-tty >/dev/tty; ls -l /dev/console | cut -c1-10'
 	[[ $output == *"/dev/pts/0"*"/dev/pts/0"*to-console*to-tty*"crw--w----"* ]]
