@@ -9,6 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1 /* its shadow memory has to stay */
+#else
+#define SANITIZED 0
+#endif
+
 enum { LINE = 4352 /* addresses and a path of 4096 */, TLS_ROOM = 8192, PAGE_ROUND = 4096, MALLOC_MAPS = 128 << 10 /* M_MMAP_THRESHOLD, mallopt(3) */ };
 
 /* Filled twice: once with BASE NULL to count, then for real. */
@@ -158,9 +164,8 @@ int capsule_make(const struct child_process *p, struct capsule *ret, struct err 
 		return err_sys(e, "make pages for the new process");
 	w = (struct writer){ .base = pages };
 	c.process = put_process(&w, p);
-#if !defined(__SANITIZE_ADDRESS__) /* its shadow memory has to stay */
-	TRY(find_memory(&c, e));
-#endif
+	if (!SANITIZED)
+		TRY(find_memory(&c, e));
 	*ret = c;
 	c = (struct capsule){ 0 };
 	return 0;
