@@ -17,7 +17,7 @@
 enum { CHUNK = 64 << 10, KEYS_MAX = 16 };
 
 /* poll(2) and not the epoll loop: standard input and output may be regular files, which epoll refuses. */
-enum { P_STDIN, P_STDIN_TO, P_OUT, P_ERR, P_PID, P_SIGNAL, P_COUNT };
+enum { P_STDIN, P_STDIN_TO, P_OUT, P_ERR, P_PID, P_SIGNAL, P_REMOTE, P_REMOTE2, P_COUNT };
 
 struct pump {
 	struct attach *a;
@@ -66,8 +66,12 @@ static void pass_size(const struct attach *a)
 {
 	unsigned short rows, cols;
 
-	if (a->pty >= 0 && (tty_size(STDIN_FILENO, &rows, &cols) >= 0 || tty_size(STDOUT_FILENO, &rows, &cols) >= 0))
+	if ((a->pty < 0 && !a->remote) || (tty_size(STDIN_FILENO, &rows, &cols) < 0 && tty_size(STDOUT_FILENO, &rows, &cols) < 0))
+		return;
+	if (a->pty >= 0)
 		(void)tty_set_size(a->pty, rows, cols);
+	else
+		a->remote->resize(a->remote->arg, rows, cols);
 }
 
 static void close_stdin(struct pump *p)
@@ -119,8 +123,20 @@ static void write_stdin(struct pump *p)
 		p->in_len = p->in_off = 0;
 }
 
+/* Nobody reads our output any more: whoever writes it is told by its own write. */
+static void drop_output(struct attach *a, int from)
+{
+	if (!a->remote)
+		return;
+	close(from);
+	if (a->stdout_from == from)
+		a->stdout_from = -1;
+	else
+		a->stderr_from = -1;
+}
+
 /* Copies one chunk. Returns 0 when there is nothing now, 1 when something was copied; *open turns false at the end. */
-static int copy_out(int from, int to, bool *open, struct err *e)
+static int copy_out(struct attach *a, int from, int to, bool *open, struct err *e)
 {
 	char buf[CHUNK];
 	ssize_t n = read(from, buf, sizeof buf);
@@ -136,6 +152,7 @@ static int copy_out(int from, int to, bool *open, struct err *e)
 			return err_wrap(e, "write output");
 		err_clear(e);
 		*open = false;
+		drop_output(a, from);
 	}
 	return 1;
 }
@@ -149,6 +166,8 @@ static int on_signal(struct pump *p, struct err *e)
 		return 0;
 	if (si.ssi_signo == SIGWINCH)
 		pass_size(p->a);
+	else if (p->a->proxy && p->a->remote)
+		return p->a->remote->signal(p->a->remote->arg, (int)si.ssi_signo, e);
 	else if (p->a->proxy && p->a->pidfd >= 0)
 		(void)proc_kill_fd(p->a->pidfd, (int)si.ssi_signo, &ignored);
 	else
@@ -159,9 +178,43 @@ static int on_signal(struct pump *p, struct err *e)
 	return 0;
 }
 
+static void streams_open(struct pump *p)
+{
+	const struct attach *a = p->a;
+
+	p->in_open = in_fd(a) >= 0;
+	p->in_len = p->in_off = 0;
+	p->out_open = a->pty >= 0 || a->stdout_from >= 0;
+	p->err_open = a->pty < 0 && a->stderr_from >= 0;
+}
+
+static int nonblocking(const struct attach *a, struct err *e)
+{
+	const int fds[] = { a->stdin_to, a->pty, a->stdout_from, a->stderr_from };
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0)
+			TRY(fd_nonblock(fds[i], true, e));
+	return 0;
+}
+
+static int on_remote(struct pump *p, int i, struct err *e)
+{
+	int r = p->a->remote->readable(p->a->remote->arg, i, e);
+
+	if (r == 1)
+		p->exited = true;
+	if (r != 2)
+		return r;
+	TRY(nonblocking(p->a, e));
+	streams_open(p);
+	return 1;
+}
+
 static int step(struct pump *p, struct err *e)
 {
 	struct attach *a = p->a;
+	const struct attach_remote *rem = p->exited ? NULL : a->remote;
 	int out = a->pty >= 0 ? a->pty : a->stdout_from;
 	struct pollfd fds[P_COUNT] = {
 		[P_STDIN] = { p->in_open && !p->in_len ? STDIN_FILENO : -1, POLLIN, 0 },
@@ -170,6 +223,8 @@ static int step(struct pump *p, struct err *e)
 		[P_ERR] = { p->err_open ? a->stderr_from : -1, POLLIN, 0 },
 		[P_PID] = { p->exited ? -1 : a->pidfd, POLLIN, 0 },
 		[P_SIGNAL] = { p->sigfd, POLLIN, 0 },
+		[P_REMOTE] = { rem ? rem->sock[0] : -1, POLLIN, 0 },
+		[P_REMOTE2] = { rem ? rem->sock[1] : -1, POLLIN, 0 },
 	};
 	int more = 0;
 
@@ -178,13 +233,18 @@ static int step(struct pump *p, struct err *e)
 	if (fds[P_SIGNAL].revents)
 		TRY(on_signal(p, e));
 	if (fds[P_OUT].revents)
-		TRY(more |= copy_out(out, STDOUT_FILENO, &p->out_open, e));
+		TRY(more |= copy_out(a, out, STDOUT_FILENO, &p->out_open, e));
 	if (fds[P_ERR].revents)
-		TRY(more |= copy_out(a->stderr_from, STDERR_FILENO, &p->err_open, e));
+		TRY(more |= copy_out(a, a->stderr_from, STDERR_FILENO, &p->err_open, e));
 	if (fds[P_PID].revents) {
 		p->exited = true;
 		return 1;
 	}
+	for (int i = 0; i < 2; i++)
+		if (fds[P_REMOTE + i].revents) { /* the descriptors may be others afterwards */
+			TRY(on_remote(p, i, e));
+			return 1;
+		}
 	if (p->exited) /* what its children still hold open is not waited for */
 		return more;
 	if (fds[P_STDIN_TO].revents)
@@ -209,22 +269,15 @@ static int open_signals(const struct attach *a, sigset_t *old)
 
 int attach_run(struct attach *a, struct err *e)
 {
-	struct pump p = { .a = a, .in_open = in_fd(a) >= 0, .out_open = a->pty >= 0 || a->stdout_from >= 0,
-			  .err_open = a->pty < 0 && a->stderr_from >= 0 };
+	struct pump p = { .a = a };
 	struct termios saved;
 	bool raw = false;
 	sigset_t old;
 	int r;
 
 	TRY(parse_keys(&p, a->detach_keys, e));
-	if (a->stdin_to >= 0)
-		TRY(fd_nonblock(a->stdin_to, true, e));
-	if (a->pty >= 0)
-		TRY(fd_nonblock(a->pty, true, e));
-	if (a->stdout_from >= 0)
-		TRY(fd_nonblock(a->stdout_from, true, e));
-	if (a->stderr_from >= 0)
-		TRY(fd_nonblock(a->stderr_from, true, e));
+	streams_open(&p);
+	TRY(nonblocking(a, e));
 	pass_size(a);
 	if (a->raw && tty_is(STDIN_FILENO))
 		raw = tty_raw(STDIN_FILENO, &saved, e) >= 0;

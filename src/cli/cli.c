@@ -245,7 +245,12 @@ static int prepare(struct app *app, const struct strv *args, struct err *e)
 {
 	const struct cmd *c = app->cmd;
 	const struct strv *services = c->args_are_services ? args : NULL;
+	AUTO_STRV(first);
 
+	if (c->flags & CMD_ONE_SERVICE && args->n) {
+		strv_add(&first, args->v[0]);
+		services = &first;
+	}
 	if (c->flags & (CMD_PROJECT | CMD_PROJECT_NAME))
 		TRY(app_load_project(app, services, c->flags & CMD_PROJECT, e));
 	if (c->flags & CMD_ROOT)

@@ -39,6 +39,7 @@ enum cmd_flags {
 	CMD_HIDDEN = 128,
 	CMD_ENTERS = 1024,     /* enters containers itself: runs from a copy that they cannot write to */
 	CMD_STARTS = 512,      /* starts containers: attributes without effect are told, refused ones end it */
+	CMD_ONE_SERVICE = 2048, /* the first argument names a service: as args_are_services */
 	CMD_ALL_PROFILES = 256, /* services of every profile count as active (down, ps, logs …) */
 };
 enum ansi_mode { ANSI_AUTO, ANSI_NEVER, ANSI_ALWAYS };

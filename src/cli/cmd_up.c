@@ -290,33 +290,6 @@ static int up_attached(struct attached *a, const struct plan *plan, struct err *
 
 /* --- images first -------------------------------------------------------------------------------------------- */
 
-/* Images that are here, but have to be asked for again: what comes decides which containers are recreated. A dry run asks nobody. */
-static int fetch_due(struct app *app, const struct up_opts *o, struct plan_options *opt, struct err *e)
-{
-	AUTO(observed_free) struct observed *seen = NULL;
-	AUTO(plan_free) struct plan *plan = NULL;
-	struct plan_options due = *opt;
-	enum progress_mode mode = app->progress;
-	struct plan_runner r;
-	int res = 0;
-
-	if (app->g.dry_run)
-		return 0;
-	due.only_due = due.include_deps = true;
-	opt->pulled = true;
-	TRY(observe(app->db, app->name, app->project, 0, &seen, e));
-	TRY(plan_pull(app->project, seen, &due, &plan, e));
-	if (plan->n == 0)
-		return 0;
-	if (o->quiet_pull)
-		app->progress = PROGRESS_QUIET;
-	TRY(plan_runner_init(&r, app, e));
-	res = plan_runner_run(&r, plan, "Pulling", e);
-	plan_runner_done(&r);
-	app->progress = mode;
-	return res;
-}
-
 /* What is to be built, and is not there or is asked for: the plan then only sees images. A dry run builds nothing. */
 static int build_missing(struct app *app, const struct up_opts *o, const struct strv *args, struct err *e)
 {
@@ -326,24 +299,6 @@ static int build_missing(struct app *app, const struct up_opts *o, const struct 
 }
 
 /* --- the command --------------------------------------------------------------------------------------------- */
-
-/* Wrong values of driver_opts end the command before anything is made; what the driver does not know is said, docker passes over it. */
-static int check_networks(const struct project *p, struct err *e)
-{
-	for (size_t i = 0; i < p->networks.n; i++) {
-		const struct network *n = &p->networks.v[i];
-		auto_free char *options = op_json_of(&n->driver_opts);
-		AUTO_STRV(warnings);
-
-		if (n->external || !n->used)
-			continue;
-		if (network_options_check(n->driver, options, &warnings, e) < 0)
-			return err_wrap(e, "network '%s'", n->key);
-		for (size_t k = 0; k < warnings.n; k++)
-			log_warning("network '%s': %s", n->key, warnings.v[k]);
-	}
-	return 0;
-}
 
 static int up_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
@@ -357,11 +312,11 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 	TRY(check_opts(o, e));
 	r = fill_plan(app, o, args, &up, e);
 	if (r >= 0)
-		r = check_networks(app->project, e);
+		r = plan_check_networks(app->project, e);
 	if (r >= 0)
 		r = choose_shown(&a, args, e);
 	if (r >= 0)
-		r = fetch_due(app, o, &up.opt, e);
+		r = plan_fetch_due(app, &up.opt, o->quiet_pull, e);
 	if (r >= 0)
 		r = build_missing(app, o, args, e);
 	if (r >= 0)

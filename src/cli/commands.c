@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 const struct cmd *const commands[] = {
+	&cmd_attach,
 	&cmd_build,
 	&cmd_config,
 	&cmd_create,
@@ -25,6 +26,7 @@ const struct cmd *const commands[] = {
 	&cmd_push,
 	&cmd_restart,
 	&cmd_rm,
+	&cmd_run,
 	&cmd_scale,
 	&cmd_start,
 	&cmd_stop,

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const struct cmd *const commands[]; /* NULL-terminated */
+extern const struct cmd cmd_attach, cmd_run;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_create;
 extern const struct cmd cmd_down;

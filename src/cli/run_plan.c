@@ -10,7 +10,9 @@
 #include "cli/progress.h"
 #include "engine/kernel/cgroup.h"
 #include "plan/apply.h"
+#include "net/network.h"
 #include "plan/observe.h"
+#include "plan/op_labels.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -167,6 +169,49 @@ int run_plan(struct app *app, plan_fn *make, const struct plan_options *opt, con
 int run_plan_services(struct app *app, enum op_kind kind, const struct plan_options *opt, const char *what, struct err *e)
 {
 	return run_made(app, &(struct maker){ .kind = kind }, opt, what, e);
+}
+
+int plan_fetch_due(struct app *app, struct plan_options *opt, bool quiet, struct err *e)
+{
+	AUTO(observed_free) struct observed *seen = NULL;
+	AUTO(plan_free) struct plan *plan = NULL;
+	struct plan_options due = *opt;
+	enum progress_mode mode = app->progress;
+	struct plan_runner r;
+	int res = 0;
+
+	if (app->g.dry_run)
+		return 0;
+	due.only_due = due.include_deps = true;
+	opt->pulled = true;
+	TRY(observe(app->db, app->name, app->project, 0, &seen, e));
+	TRY(plan_pull(app->project, seen, &due, &plan, e));
+	if (plan->n == 0)
+		return 0;
+	if (quiet)
+		app->progress = PROGRESS_QUIET;
+	TRY(plan_runner_init(&r, app, e));
+	res = plan_runner_run(&r, plan, "Pulling", e);
+	plan_runner_done(&r);
+	app->progress = mode;
+	return res;
+}
+
+int plan_check_networks(const struct project *p, struct err *e)
+{
+	for (size_t i = 0; i < p->networks.n; i++) {
+		const struct network *n = &p->networks.v[i];
+		auto_free char *options = op_json_of(&n->driver_opts);
+		AUTO_STRV(warnings);
+
+		if (n->external || !n->used)
+			continue;
+		if (network_options_check(n->driver, options, &warnings, e) < 0)
+			return err_wrap(e, "network '%s'", n->key);
+		for (size_t k = 0; k < warnings.n; k++)
+			log_warning("network '%s': %s", n->key, warnings.v[k]);
+	}
+	return 0;
 }
 
 int scale_parse(const struct app *app, const struct strv *words, struct plan_scale **ret, size_t *ret_n, struct strv *names, struct err *e)

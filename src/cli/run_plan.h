@@ -35,6 +35,11 @@ typedef int plan_fn(const struct project *p, const struct observed *o, const str
 int run_plan(struct app *app, plan_fn *make, const struct plan_options *opt, const char *what, struct err *e);
 /* plan_services of one kind as run_plan. */
 int run_plan_services(struct app *app, enum op_kind kind, const struct plan_options *opt, const char *what, struct err *e);
+/* Before plan_up(): images that are here, but have to be asked for again, since what comes decides which containers are recreated. Sets OPT->pulled.
+ * A dry run asks nobody. QUIET: without progress. */
+int plan_fetch_due(struct app *app, struct plan_options *opt, bool quiet, struct err *e);
+/* Wrong values of driver_opts end the command before anything is made; what the driver does not know is said, docker passes over it. */
+int plan_check_networks(const struct project *p, struct err *e);
 /* "SERVICE=N" words of --scale and `scale`. ret->… is borrowed from WORDS. Caller frees *ret. */
 int scale_parse(const struct app *app, const struct strv *words, struct plan_scale **ret, size_t *ret_n, struct strv *names, struct err *e);
 /* "2" seconds -> ns; < 0 is "not given" (-1). */

@@ -7,6 +7,8 @@ libcli_a_SOURCES = \
 	src/cli/build_services.h \
 	src/cli/build_view.c \
 	src/cli/build_view.h \
+	src/cli/attach_ctr.c \
+	src/cli/attach_ctr.h \
 	src/cli/cli.c \
 	src/cli/cli.h \
 	src/cli/commands.c \
@@ -44,6 +46,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_ps.c \
 	src/cli/cmd_pull.c \
 	src/cli/cmd_push.c \
+	src/cli/cmd_run.c \
 	src/cli/cmd_stop.c \
 	src/cli/cmd_top.c \
 	src/cli/cmd_up.c \

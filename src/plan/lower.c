@@ -165,6 +165,7 @@ static void lower_process(const struct lower *l, struct ctr_spec *c)
 	replace(&c->domainname, s->domainname);
 	c->tty = s->tty;
 	c->stdin_open = s->stdin_open;
+	c->stdin_once = s->stdin_open && l->oneoff; /* the end of what `run` is given is the end of its input */
 	c->init = s->init == TRI_TRUE;
 	replace(&c->stop_signal, s->stop_signal ? s->stop_signal : l->config->stop_signal);
 	c->stop_grace_ns = opt_or(s->stop_grace_period, -1);

@@ -199,7 +199,7 @@ static int lower(struct making *m, struct err *e)
 	lower_strs(&env_files, &a->p->env_files);
 	env_text = strv_join(&env_files, ",");
 	m->lower = (struct lower){
-		.p = a->p, .s = op->service, .id = m->id, .name = op->name, .number = op->number, .hash = m->hash, .image = &image->row,
+		.p = a->p, .s = op->service, .id = m->id, .name = op->name, .number = op->number, .oneoff = op->oneoff, .hash = m->hash, .image = &image->row,
 		.config = &image->config, .image_driver = driver, .files_dir = m->files_dir, .env_files = env_files.n ? env_text : NULL,
 		.container_of = container_of, .names_of = names_of, .spec_of = spec_of, .anonymous = anonymous, .image_of = image_of,
 		.arg = m,
@@ -301,7 +301,7 @@ static int insert(struct making *m, struct err *e)
 	auto_free char *config = service_json(a->p, m->t->op->service);
 	const struct ctr_row row = {
 		.id = m->id, .name = m->name, .project = m->spec->project, .service = m->spec->service, .number = m->spec->number,
-		.image_ref = m->spec->image_ref, .image_id = m->spec->image_id, .hash = m->hash, .config = config, .sandbox = m->sandbox,
+		.oneoff = m->spec->oneoff, .image_ref = m->spec->image_ref, .image_id = m->spec->image_id, .hash = m->hash, .config = config, .sandbox = m->sandbox,
 		.created_ns = time_now_ns(), .desired = DESIRED_CREATED, .state = CTR_CREATED, .exit_known = true,
 	};
 

@@ -61,6 +61,7 @@ struct op {
 	bool optional;               /* OP_WAIT: only services wait that do not require it: its failure is a warning */
 	bool volumes;                /* OP_CTR_REMOVE: anonymous volumes too */
 	bool force;                  /* OP_CTR_REMOVE: also when it runs */
+	bool oneoff;                 /* OP_CTR_CREATE: of `run` */
 	struct op_dep *deps;
 	size_t ndeps, deps_cap;
 };
@@ -100,6 +101,8 @@ struct plan_options {
 	bool include_deps, ignore_buildable, carry_on;
 	bool only_due;               /* what up fetches before it plans: images that are here, and whose policy wants them looked after */
 	bool pulled;                 /* up: that was done */
+	/* run: this service gets one more container, made (not started) when what it depends on is up; its own ones are left alone */
+	const char *oneoff, *oneoff_name;
 };
 #define PLAN_OPTIONS_INIT ((struct plan_options){ .stop_timeout_ns = -1 })
 

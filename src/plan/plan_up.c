@@ -435,6 +435,21 @@ static void create(struct builder *b, struct view *v, int64_t number, const char
 	add_start(b, v, op, v->makes[v->nmakes - 1]);
 }
 
+static bool is_oneoff(const struct builder *b, const struct service *s)
+{
+	return b->opt->oneoff && streq(b->opt->oneoff, s->name);
+}
+
+/* Counts as a start of the service, so that it comes after what the service waits for. */
+static void create_oneoff(struct builder *b, struct view *v)
+{
+	int op = plan_add(b, OP_CTR_CREATE, PHASE_LAST, b->opt->oneoff_name, "one-off");
+
+	plan_op(b, op)->oneoff = true;
+	add_make(b, v, op);
+	plan_list(b, &v->starts, &v->nstarts, &v->starts_cap, op);
+}
+
 static int plan_containers(struct builder *b, struct view *v, struct err *e)
 {
 	struct candidate *l = arena_alloc(b->a, (v->nctrs + 1) * sizeof *l);
@@ -526,14 +541,22 @@ static int build(struct builder *b, struct err *e)
 			return err_set(e, ENOENT, "no such service: %s", b->opt->scale[i].service);
 	}
 	for (size_t i = 0; i < b->nviews; i++)
-		if (b->views[i].active && !b->views[i].s->provider && wanted_scale(b, b->views[i].s) > 0)
+		if (b->views[i].active && !b->views[i].s->provider &&
+		    (is_oneoff(b, b->views[i].s) || wanted_scale(b, b->views[i].s) > 0))
 			TRY(plan_image(b, &b->views[i], e));
 	TRY(plan_resources(b, e));
 	b->nresources = b->plan->n;
 	plan_orphans(b);
-	for (size_t i = 0; i < b->nviews; i++)
-		if (b->views[i].active && !b->views[i].s->provider)
-			TRY(plan_containers(b, &b->views[i], e));
+	for (size_t i = 0; i < b->nviews; i++) {
+		struct view *v = &b->views[i];
+
+		if (!v->active || v->s->provider)
+			continue;
+		if (is_oneoff(b, v->s))
+			create_oneoff(b, v);
+		else
+			TRY(plan_containers(b, v, e));
+	}
 	for (size_t i = 0; i < b->nviews; i++)
 		if (b->views[i].active)
 			plan_start_deps(b, &b->views[i], true);

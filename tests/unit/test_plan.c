@@ -257,7 +257,7 @@ static const struct {
 
 static void read_flag(struct pcase *c, char *word)
 {
-	const char *scale = str_after(word, "--scale="), *rmi = str_after(word, "--rmi="), *pull = str_after(word, "--pull=");
+	const char *oneoff = str_after(word, "--run="), *scale = str_after(word, "--scale="), *rmi = str_after(word, "--rmi="), *pull = str_after(word, "--pull=");
 	struct err e = ERR_INIT;
 	char *eq;
 
@@ -271,6 +271,11 @@ static void read_flag(struct pcase *c, char *word)
 	}
 	if (rmi || pull) {
 		*(rmi ? &c->opt.rmi : &c->opt.pull) = xstrdup(rmi ? rmi : pull);
+		return;
+	}
+	if (oneoff) { /* what `run` makes */
+		c->opt.oneoff = xstrdup(oneoff);
+		c->opt.oneoff_name = "p-run";
 		return;
 	}
 	if (streq(word, "-p")) {
@@ -388,6 +393,7 @@ static void one_case(void **state)
 		free((char *)c.scale[i].service);
 	free((char *)c.opt.rmi);
 	free((char *)c.opt.pull);
+	free((char *)c.opt.oneoff);
 	arena_free(c.arena);
 }
 
