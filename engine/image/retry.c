@@ -66,8 +66,8 @@ int64_t retry_delay(int tried, long status, int code, int64_t after_ns, unsigned
 
 	if (tried + 1 >= RETRY_MOST || !is_passing(code ? 0 : status, code))
 		return RETRY_NEVER;
-	/* Nobody listens: it may be starting, but not for long. */
-	if (code == ECONNREFUSED && tried >= 1)
+	/* Nobody listens, or answers at all: it may be starting, but not for long. */
+	if ((code == ECONNREFUSED || (code == ETIMEDOUT && !status)) && tried >= 1)
 		return RETRY_NEVER;
 	if (after_ns > RETRY_AFTER_CAP_NS)
 		return RETRY_NEVER;

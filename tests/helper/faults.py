@@ -5,20 +5,22 @@
 --truncate N     the first answer for a blob (and range) ends after N bytes        --no-range      ranges are not understood
 --busy N         the first N requests: 429, Retry-After: 1                         --err500 N      the first N blobs: 503
 --redirect       blobs are on another port, which refuses credentials              --require-auth  Basic alice:secret
+--token TTL      Bearer tokens of a service at /token, good for TTL seconds and for what was asked; alice:secret may push
 --corrupt        a byte of each blob is wrong                                      --badmanifest   the manifest is not its digest's
 --slow N         N bytes a second for each blob
 --log FILE       a line of JSON for each request
 """
-import argparse, base64, http.client, http.server, json, threading, time
+import argparse, base64, http.client, http.server, json, secrets, threading, time, urllib.parse
 
 opts = argparse.ArgumentParser()
-for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow'):
+for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow', 'token'):
     opts.add_argument('--' + name, type=int, default=0)
 for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest'):
     opts.add_argument('--' + name, action='store_true')
 opts.add_argument('--upstream', required=True)
 opts.add_argument('--log')
 opts = opts.parse_args()
+tokens = {}
 lock, cut, left = threading.Lock(), set(), {'busy': opts.busy, 'err500': opts.err500}
 basic = 'Basic ' + base64.b64encode(b'alice:secret').decode()
 
@@ -56,6 +58,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return (400, []) if self.headers['Authorization'] else None
         if opts.require_auth and self.headers['Authorization'] != basic:
             return 401, [('WWW-Authenticate', 'Basic realm="test"')]
+        if opts.token and not self.has_token():
+            scope = '' if self.path == '/v2/' else ',scope="%s"' % self.scope()
+            return 401, [('WWW-Authenticate', 'Bearer realm="http://127.0.0.1:%d/token",service="test"%s' % (opts.port, scope))]
         if self.path != '/v2/' and take('busy'):
             return 429, [('Retry-After', '1')]
         if blob and take('err500'):
@@ -63,6 +68,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if blob and opts.redirect:
             return 307, [('Location', 'http://127.0.0.1:%d%s?sig=1' % (opts.cdn_port, self.path))]
         return None
+
+    def scope(self):
+        repo = self.path[len('/v2/'):].split('/blobs/')[0].split('/manifests/')[0]
+        return 'repository:%s:%s' % (repo, 'pull' if self.command in ('GET', 'HEAD') else 'pull,push')
+
+    def has_token(self):
+        scopes, until = tokens.get((self.headers['Authorization'] or '').replace('Bearer ', ''), ('', 0))
+        if time.time() > until:
+            return False
+        repo, actions = self.scope().rsplit(':', 1)
+        return self.path == '/v2/' or any(s.startswith(repo + ':') and set(actions.split(',')) <= set(s.rsplit(':', 1)[1].split(',')) for s in scopes)
+
+    def give_token(self):
+        q = urllib.parse.parse_qs(self.path.partition('?')[2])
+        who = self.headers['Authorization']
+        if who and who != basic:
+            return self.answer(401, body=b'{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}')
+        scopes = [s if who else s.rsplit(':', 1)[0] + ':pull' for s in q.get('scope', [])]
+        token = secrets.token_hex(16)
+        tokens[token] = scopes, time.time() + opts.token
+        self.answer(200, body=json.dumps({'token': token, 'expires_in': opts.token}).encode())
 
     def send_blob(self, body, key):
         with lock:
@@ -79,6 +105,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def forward(self):
         sent = self.rfile.read(int(self.headers['Content-Length'] or 0))
         blob = self.command == 'GET' and '/blobs/sha256:' in self.path
+        if opts.token and self.path.startswith('/token'):
+            return self.give_token()
         no = self.refusal(blob)
         if no:
             return self.answer(*no)

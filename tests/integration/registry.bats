@@ -291,6 +291,26 @@ teardown() { unproxy; }
 	fresh "127.0.0.1:$PROXY/team/large:1"
 }
 
+@test "tokens: for anybody, for who logs in, and new ones when they end" {
+	ref=127.0.0.1:$PROXY/team/large:1
+	proxy --token 2 --slow 4000000 --truncate 3000000
+	gantry image pull -q "$ref"
+	[ "$(grep -c '"path": "/token' "$T/proxy.log")" -gt 1 ]
+	gantry image tag "$ref" "127.0.0.1:$PROXY/team/new:1"
+	run gantry image push "127.0.0.1:$PROXY/team/new:1"
+	[ "$status" = 1 ]
+	echo "$output"
+	[[ $output == *"push access denied for 127.0.0.1:$PROXY/team/new:1"*"gantry login 127.0.0.1:$PROXY"* ]]
+	run gantry login -u alice --password-stdin "127.0.0.1:$PROXY" <<<wrong
+	[ "$status" = 1 ]
+	gantry login -u alice --password-stdin "127.0.0.1:$PROXY" <<<secret
+	gantry image push "127.0.0.1:$PROXY/team/new:1"
+	skopeo inspect --tls-verify=false "docker://127.0.0.1:$OPEN/team/new:1" >/dev/null
+	! grep -q 'Bearer\|secret' <<<"$output"
+	gantry logout "127.0.0.1:$PROXY"
+	fresh "127.0.0.1:$PROXY/team/new:1"
+}
+
 @test "a redirect to another port gets no credentials" {
 	proxy --redirect --require-auth
 	gantry login -u alice --password-stdin "127.0.0.1:$PROXY" <<<secret
