@@ -24,24 +24,18 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "base/strv.h"
 #include "engine/container/cgroup_of.h"
 #include "engine/container/start.h"
-#include "net/dns.h"
-#include "net/sandbox.h"
-#include "state/db.h"
 #include "state/network_store.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 /* ---- decide: all that K needs, from rows, before the fork ---- */
 enum join { JOIN_IPC, JOIN_PID, JOIN_UTS, JOIN_NET, JOINS };
@@ -104,7 +98,7 @@ static int foreign_sandbox(struct monitor *m, const char *id, struct proc_id *re
 		}
 	return err_set(e, ESRCH, "the container of another project, whose network it joins, is not running");
 }
-static int load_plan(struct mctr *c, struct net_plan **ret, struct err *e)
+int launch_plan(struct mctr *c, struct net_plan **ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *spec = ctr_spec_to_json(c->spec);
 	struct db *db = monitor_db(c->m, e);
@@ -134,7 +128,7 @@ static int prepare_net(struct launch *l, struct err *e)
 		TRY(net_sandbox_prepare(db, c->sandbox_id, e));
 		l->make_net = true;
 	}
-	TRY(load_plan(c, &c->plan, e));
+	TRY(launch_plan(c, &c->plan, e));
 	l->plan = c->plan;
 	return 0;
 }
@@ -163,7 +157,7 @@ struct k {
 	struct ctr_started started;
 };
 
-static int set_fd_size(struct k *k, enum keep_tag r, enum keep_tag w, struct err *e)
+static int set_pipe(struct k *k, enum keep_tag r, enum keep_tag w, struct err *e)
 {
 	int p[2];
 
@@ -177,10 +171,10 @@ static int make_stdio(struct k *k, struct err *e)
 	const struct ctr_spec *s = k->c->spec;
 	int p[2];
 
-	TRY(set_fd_size(k, KEEP_HOLD_OUT_R, KEEP_HOLD_OUT_W, e));
+	TRY(set_pipe(k, KEEP_HOLD_OUT_R, KEEP_HOLD_OUT_W, e));
 	if (s->tty)
 		return 0;
-	TRY(set_fd_size(k, KEEP_HOLD_ERR_R, KEEP_HOLD_ERR_W, e));
+	TRY(set_pipe(k, KEEP_HOLD_ERR_R, KEEP_HOLD_ERR_W, e));
 	if (s->stdin_open) {
 		TRY(fd_pipe(p, e));
 		k->stdio[0] = p[0];
@@ -438,144 +432,4 @@ void launch_waiting(struct monitor *m, struct sandbox *s)
 	for (struct mctr *c = m->ctrs; c; c = c->next)
 		if (c->launch && c->sandbox == s)
 			m->dirty = true; /* the turn's end launches it */
-}
-
-/* ---- after the end ---- */
-bool sandbox_used(const struct monitor *m, const struct sandbox *s, const struct mctr *but)
-{
-	for (const struct mctr *c = m->ctrs; c; c = c->next)
-		if (c != but && c->sandbox == s && (c->state != M_DOWN && (c->state != M_ENDING || c->again)))
-			return true;
-	return false;
-}
-void sandbox_up(struct mctr *c)
-{
-	struct monitor *m = c->m;
-	struct sandbox *s = c->sandbox;
-	AUTO(net_plan_free) struct net_plan *plan = TAKE(c->plan); /* of this start; adopted: none yet */
-	AUTO_ERR(e);
-
-	s->phase = SANDBOX_UP;
-	launch_waiting(m, s);
-	if (s->fds.dns_udp < 0 && s->fds.nports == 0)
-		return;
-	if (!plan && load_plan(c, &plan, &e) < 0) {
-		monitor_report(m, "network", &e);
-		return;
-	}
-	if (net_relay_start(m->loop, plan, &s->fds, &s->relay, &e) < 0)
-		monitor_report(m, "published ports", &e);
-	err_clear(&e);
-	if (s->fds.dns_udp >= 0) {
-		if (monitor_dns(m, &e) < 0 ||
-		    dns_host_add(m->dns, s->id, s->fds.dns_udp, s->fds.dns_tcp, net_plan_resolv(plan), &e) < 0)
-			monitor_report(m, "names", &e);
-		else
-			s->dns_added = true;
-	}
-	err_clear(&e);
-	if (monitor_guard(m, &e) < 0)
-		monitor_report(m, "firewall guard", &e);
-}
-static void sandbox_close(struct monitor *m, struct sandbox *s)
-{
-	int *const fds[] = { &s->fds.netns, &s->fds.dns_udp, &s->fds.dns_tcp };
-
-	net_relay_stop(TAKE(s->relay));
-	if (s->dns_added)
-		dns_host_remove(m->dns, s->id);
-	s->dns_added = false;
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-		if (*fds[i] >= 0)
-			close(TAKE_FD(*fds[i]));
-	for (size_t i = 0; i < s->fds.nports; i++)
-		close(s->fds.ports[i]);
-	s->fds.nports = 0;
-}
-enum { CLEANUP_OOM = 1, CLEANUP_FAILED = 2 };
-static void sandbox_ended(struct mctr *c)
-{
-	struct sandbox *s = c->sandbox;
-	AUTO_ERR(e);
-	struct db *db;
-
-	if (!s || s->phase != SANDBOX_ENDING)
-		return;
-	s->phase = SANDBOX_DOWN;
-	db = monitor_db(c->m, &e);
-	if (!db || net_sandbox_cleared(db, s->id, &e) < 0)
-		monitor_report(c->m, "network of an ended container", &e);
-	launch_waiting(c->m, s);
-}
-static void cleanup_ended(struct child *k, int status)
-{
-	struct mctr *c = CONTAINER_OF(k, struct mctr, cleanup);
-	int code = proc_exit_code(status);
-
-	k->pid = 0;
-	if (code < 128 && (code & CLEANUP_OOM)) {
-		c->oom = true;
-		monitor_event(c, "oom", NULL, NULL);
-	}
-	sandbox_ended(c);
-	ctr_event(c, EV_CLEAN);
-}
-static _Noreturn void cleanup_main(struct mctr *c, struct net_plan *plan)
-{
-	const struct dirs *d = &c->m->dirs;
-	auto_free char *cgroup = container_cgroup(d, c->spec, c->id);
-	uint64_t kills = 0;
-	AUTO_ERR(e);
-	int code = 0;
-
-	prctl(PR_SET_NAME, "gantry-cleanup");
-	if (cgroup_oom_kills(cgroup, &kills, &e) >= 0 && kills > 0) /* before it is removed */
-		code |= CLEANUP_OOM;
-	err_clear(&e);
-	if (cgroup_remove(cgroup, &e) < 0) { /* container_cleanup without the run folder, which the keeper may still need */
-		log_err(&e);
-		err_clear(&e);
-		code |= CLEANUP_FAILED;
-	}
-	if (plan && net_plan_down(d, plan, &e) < 0) {
-		log_err(&e);
-		code |= CLEANUP_FAILED;
-	}
-	_exit(code);
-}
-void launch_cleanup(struct mctr *c, bool net)
-{
-	struct sandbox *s = c->sandbox;
-	struct net_plan *plan = NULL;
-	auto_free char *cgroup = NULL;
-	AUTO_ERR(e);
-	pid_t pid;
-
-	if (s && net && (s->phase == SANDBOX_UP || (s->phase == SANDBOX_MAKING && c->netup)) && !sandbox_used(c->m, s, c)) {
-		if (load_plan(c, &plan, &e) < 0)
-			monitor_report(c->m, "network of an ended container", &e);
-		err_clear(&e);
-		sandbox_close(c->m, s);
-		s->phase = SANDBOX_ENDING;
-	} else if (s && s->phase == SANDBOX_MAKING && c->netup) {
-		s->phase = SANDBOX_DOWN; /* K has undone it; another that waits for it makes it */
-		launch_waiting(c->m, s);
-	}
-	c->netup = false;
-	pid = monitor_fork(c->m, NULL, 0, &e);
-	if (pid == 0)
-		cleanup_main(c, plan);
-	net_plan_free(plan);
-	if (pid < 0) {
-		/* No process to be had: then here, the loop waits. */
-		cgroup = container_cgroup(&c->m->dirs, c->spec, c->id);
-		monitor_report(c->m, "cleanup", &e);
-		err_clear(&e);
-		if (cgroup_remove(cgroup, &e) < 0)
-			monitor_report(c->m, "cleanup", &e);
-		sandbox_ended(c);
-		ctr_event(c, EV_CLEAN);
-		return;
-	}
-	monitor_watch_child(c->m, &c->cleanup, pid, cleanup_ended);
 }

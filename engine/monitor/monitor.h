@@ -2,14 +2,16 @@
  *
  * engine/monitor/monitor.h - the gantry-monitor role from inside: one process per project, one loop, while anything of it should run
  *
- *   monitor.c   lock, loop; the turn's end: rows, launches, replies
+ *   begin.c     lock, cgroup, main
+ *   monitor.c   loop; the turn's end: rows, launches, replies
  *   adopt.c     finds what runs already
  *   rows.c      what changed, written
  *   states.c    one container's states and what each event does in them
  *   launch.c    K: the slow steps of a start, beside the loop; it becomes gantry-keep
+ *   cleanup.c   what an end takes away; sandboxes
  *   keeper.c    descriptors from and to keepers; how a process ended
  *   logio.c     stdio -> log and attached clients
- *   probe.c     commands inside a container: health checks, exec -d
+ *   probe.c     commands inside a container: health checks, hooks, exec -d
  *   serve.c     ctl.sock; attach.c: clients' pipes
  *
  * What is true is in memory (struct mctr) and in the kernel; rows follow. A change marks its container dirty; all dirty rows are written in one
@@ -164,8 +166,13 @@ struct monitor {
 };
 enum { MONITOR_BUF = 64 << 10, EVENTS_MAX = 256 };
 
-/* monitor.c */
+/* begin.c */
 int monitor_main(int argc, char **argv);
+
+/* monitor.c */
+int monitor_run(struct monitor *m, struct err *e);            /* until nothing is left to do */
+int monitor_signal(struct watch *w, uint32_t events);         /* watch_fn of monitor.signals and .idle */
+int monitor_idle(struct watch *w, uint32_t events);
 struct db *monitor_db(struct monitor *m, struct err *e);      /* opens when closed; NULL with e */
 void monitor_watch_child(struct monitor *m, struct child *c, pid_t pid, void (*ended)(struct child *, int));
 /* fork() for K and helpers. In the child: signals as at exec, only fds 0-2 and KEEP (n of them) are left. */
@@ -202,8 +209,11 @@ enum ctr_state ctr_row_state(const struct mctr *c);
 
 /* launch.c */
 void launch_all(struct monitor *m);                             /* those that were marked in this turn */
-void launch_cleanup(struct mctr *c, bool net);                  /* forks the cleanup; EV_CLEAN when done */
 void launch_waiting(struct monitor *m, struct sandbox *s);      /* its phase has changed: go on with those who waited for it */
+int launch_plan(struct mctr *c, struct net_plan **ret, struct err *e); /* from the rows of its sandbox */
+
+/* cleanup.c */
+void cleanup_begin(struct mctr *c, bool net);                   /* in a child; EV_CLEAN when done. NET: its sandbox too, when it is the last */
 bool sandbox_used(const struct monitor *m, const struct sandbox *s, const struct mctr *but);
 void sandbox_up(struct mctr *c);                                /* its descriptors are here: names and relayed ports */
 

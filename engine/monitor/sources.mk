@@ -1,7 +1,8 @@
 # engine/monitor: the process beside each project, and talking to it (control.c, which the CLI links too)
 noinst_LIBRARIES += libmonitor.a
 libmonitor_a_SOURCES = \
-	engine/monitor/adopt.c engine/monitor/attach.c engine/monitor/client.h engine/monitor/control.c engine/monitor/control.h \
+	engine/monitor/adopt.c engine/monitor/attach.c engine/monitor/begin.c \
+	engine/monitor/cleanup.c engine/monitor/client.h engine/monitor/control.c engine/monitor/control.h \
 	engine/monitor/health.c engine/monitor/health.h engine/monitor/keep.h engine/monitor/keeper.c \
 	engine/monitor/launch.c engine/monitor/logio.c engine/monitor/monitor.c engine/monitor/monitor.h \
 	engine/monitor/probe.c engine/monitor/restart.c engine/monitor/restart.h engine/monitor/rows.c engine/monitor/serve.c \

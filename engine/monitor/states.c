@@ -149,7 +149,7 @@ static void do_hooked(struct mctr *c)
 {
 	serve_ctr(c);
 }
-/* K has undone its own work when it could tell why (launch_cleanup is idempotent). */
+/* K has undone its own work when it could tell why (cleanup_begin is idempotent). */
 static void do_failed(struct mctr *c)
 {
 	c->launched = false;
@@ -157,7 +157,7 @@ static void do_failed(struct mctr *c)
 	c->exit_code = c->failed.exit ? c->failed.exit : 128;
 	c->exit_known = true;
 	enter(c, M_ENDING);
-	launch_cleanup(c, true);
+	cleanup_begin(c, true);
 }
 /* STOP while K is at work: nothing is killed half-way, K is seldom longer than a few ms. do_running looks at c->stopped. One that was not
  * launched yet is simply not launched. */
@@ -230,7 +230,7 @@ static void do_ending(struct mctr *c)
 	if (!c->again && !c->m->stopping)
 		c->again = restart_decide(&c->spec->restart, &c->restarts, &end, &c->again_after_ns);
 	enter(c, M_ENDING);
-	launch_cleanup(c, !c->again);
+	cleanup_begin(c, !c->again);
 }
 static void do_ended(struct mctr *c)
 {
@@ -255,7 +255,7 @@ static void do_ended(struct mctr *c)
 	c->again = false;
 	if (s && s->phase == SANDBOX_UP && !sandbox_used(c->m, s, c)) { /* it was to start again, and then was not */
 		c->clean_only = true;
-		launch_cleanup(c, true);
+		cleanup_begin(c, true);
 		return;
 	}
 	c->clean_only = false;
@@ -278,7 +278,7 @@ static void do_stop_backoff(struct mctr *c)
 	if (s && s->phase == SANDBOX_UP && !sandbox_used(c->m, s, c)) {
 		c->clean_only = true;
 		enter(c, M_ENDING);
-		launch_cleanup(c, true);
+		cleanup_begin(c, true);
 		return;
 	}
 	enter(c, M_DOWN);
