@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * gantry-image SOCKET TMP INPUT: unpacks images, started by gantry with three descriptors. What it does is in engine/image/job.h.
- * gantry-image digest SOCKET DIR FORM: engine/image/layer_job.h.
+ * gantry-image digest|add|fetch SOCKET …: engine/image/layer_job.h.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 	int64_t fds[3];
 
 	log_setup("gantry-image", 2, false);
-	bool layer = argc == 5 && streq(argv[1], "digest");
+	bool layer = (argc == 5 || argc == 6) && !(*argv[1] >= '0' && *argv[1] <= '9');
 
 	if (argc != 4 && !layer) {
 		err_set(&e, EINVAL, "this program is started by gantry");
@@ -31,6 +31,10 @@ int main(int argc, char **argv)
 			log_err(&e);
 			return 2;
 		}
+	if (layer && argc == 6)
+		return image_fetch((int)fds[0], (int)fds[1], argv[5], &e) < 0;
+	if (layer && streq(argv[1], "add"))
+		return image_add((int)fds[0], (int)fds[1], (int)fds[2], &e) < 0;
 	if (layer)
 		return image_layer_digest((int)fds[0], (int)fds[1], (int)fds[2], &e) < 0;
 	return image_boss((int)fds[0], (int)fds[1], (int)fds[2], &e) < 0;

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -278,12 +279,14 @@ static void owner_of(const struct copier *c, const struct stat *st, uid_t *uid, 
 }
 
 /* Whatever is at NAME goes; a folder is in the way. */
-static int make_room(int dir, const char *name, const char *shown, struct err *e)
+static int make_room(const struct copy_to *to, int dir, const char *name, const char *shown, struct err *e)
 {
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "'%s'", shown);
+	if (S_ISDIR(st.st_mode) && to->replace)
+		return MIN(file_remove_tree(dir, name, e), 0);
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "cannot replace to directory %s with file", shown);
 	return unlinkat(dir, name, 0) < 0 ? err_sys(e, "replace '%s'", shown) : 0;
@@ -345,7 +348,7 @@ static int put_file(struct copier *c, const struct pick *k, int top, const char 
 	char key[48];
 	const char *first;
 
-	TRY(make_room(dir, name, shown, e));
+	TRY(make_room(c->to, dir, name, shown, e));
 	snprintf(key, sizeof(key), "%llx:%llx", (unsigned long long)k->st.st_dev, (unsigned long long)k->st.st_ino);
 	first = k->st.st_nlink > 1 ? map_get(&c->links, key) : NULL;
 	if (first && linkat(top, first, dir, name, 0) == 0)
@@ -363,6 +366,8 @@ static int put_dir(struct copier *c, const struct pick *k, int dir, const char *
 	uid_t uid;
 	gid_t gid;
 
+	if (c->to->replace && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+		(void)unlinkat(dir, name, 0);
 	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make folder '%s'", k->rel);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -501,7 +506,7 @@ int copy_fd(const char *name, int fd, mode_t mode, int64_t mtime_ns, const struc
 
 	copier_init(&c, NULL, to);
 	TRY(file_place(&c, name, &dir, &as, e));
-	TRY(make_room(dir, as, to->dest, e));
+	TRY(make_room(to, dir, as, to->dest, e));
 
 	auto_close int out = openat(dir, as, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 

@@ -160,10 +160,22 @@ struct copying {
 	struct selection selection;
 	struct ignore *ignore, *exclude;
 	int source;
+	struct fetched {
+		int fd;
+		int64_t mtime;
+		char *digest;
+	} *urls;
+	size_t nurls;
 };
 
 static void copying_done(struct copying *c)
 {
+	for (size_t i = 0; i < c->nurls; i++) {
+		if (c->urls[i].fd >= 0)
+			close(c->urls[i].fd);
+		free(c->urls[i].digest);
+	}
+	free(c->urls);
 	selection_done(&c->selection);
 	ignore_free(c->ignore);
 	ignore_free(c->exclude);
@@ -206,21 +218,182 @@ static int copy_docs(const struct step *t, const struct copy_to *to, struct err 
 	return 0;
 }
 
-static int do_copy(struct step_env *s, struct copying *c, struct err *e)
+/* ---- ADD ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* gantry-image VERB SOCKET A B [URL]: its one answer. */
+static int image_program(const char *verb, int a, int b, const char *url, struct cJSON **ret, struct err *e)
 {
-	const struct step *t = s->t;
-	/* --link as BuildKit does it where its store cannot merge: as a copy onto what is there */
-	auto_close int root = open_root(s, e);
-	struct copy_to to = { .root = root, .dest = t->dest, .chmod = t->chmod };
+	auto_free char *path = NULL;
+	char sock[16], first[16], second[16];
+	int pair[2], r, status;
+	pid_t pid;
+
+	TRY(dirs_program("gantry-image", &path, e));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	snprintf(sock, sizeof(sock), "%d", pair[1]);
+	snprintf(first, sizeof(first), "%d", a);
+	snprintf(second, sizeof(second), "%d", b);
+
+	char *const argv[] = { (char *)"gantry-image", (char *)verb, sock, first, second, (char *)url, NULL };
+	const int fds[] = { pair[1], a, b > 2 ? b : -1, -1 };
+
+	r = proc_spawn(&(struct proc_spawn){ .path = path, .argv = argv, .fds = fds }, &pid, NULL, e);
+	close(pair[1]);
+	if (r >= 0) {
+		AUTO_ERR(ignored);
+
+		r = wire_recv(pair[0], ret, e);
+		(void)proc_wait(pid, &status, &ignored);
+	}
+	close(pair[0]);
+	return r;
+}
+
+/* Worth a closer look: compressed, or a tar header's sum is right. */
+static bool may_be_archive(int fd)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} magics[] = { { "\x1f\x8b", 2 }, { "BZh", 3 }, { "\xfd\x37zXZ\0", 6 }, { "\x28\xb5\x2f\xfd", 4 } };
+	unsigned char h[512];
+	unsigned long sum = 0;
+	char field[9] = "";
+	ssize_t n = pread(fd, h, sizeof(h), 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(magics); i++)
+		if (n >= (ssize_t)magics[i].n && memcmp(h, magics[i].bytes, magics[i].n) == 0)
+			return true;
+	if (n < (ssize_t)sizeof(h))
+		return false;
+	memcpy(field, h + 148, 8);
+	for (size_t i = 0; i < sizeof(h); i++)
+		sum += i >= 148 && i < 156 ? ' ' : h[i];
+	return sum && sum == strtoul(field + strspn(field, " "), NULL, 8);
+}
+
+/* 1: FD was an archive, and is in the destination now. */
+static int add_archive(struct step_env *s, int fd, size_t number, const struct copy_to *to, struct err *e)
+{
+	auto_free char *dir = dirs_root(s->dirs, "containers/%s/add%zu", s->id, number);
+	AUTO(json_free) struct cJSON *answer = NULL;
+	struct copy_to into = *to;
+	struct selection all = { 0 };
+	AUTO_STRV(top);
+	int r;
+
+	if (!may_be_archive(fd))
+		return 0;
+	TRY(file_mkdir_p(dir, 0755, e));
+
+	auto_close int tmp = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (tmp < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "'%s'", dir);
+	TRY(image_program("add", tmp, fd, NULL, &answer, e));
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "seek");
+	if (!json_bool(answer, "archive", false))
+		return 0;
+
+	auto_close int root = openat(tmp, "0", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct select_from from = { .root = root, .what = "archive" };
 
 	if (root < 0)
-		return root;
-	if (t->chown) {
-		to.set_owner = true;
-		TRY(chown_parse(root, !s->layers->n, t->chown, &to.uid, &to.gid, e));
+		return err_sys(e, "open what was unpacked");
+	into.chmod = NULL;
+	into.replace = true;
+	if (!str_ends(into.dest, "/"))
+		into.as_folder = true;
+	strv_add(&top, "/");
+	r = select_sources(&from, &top, &all, e);
+	if (r >= 0)
+		r = copy_selection(&from, &all, &into, e);
+	selection_done(&all);
+	return r < 0 ? r : 1;
+}
+
+/* ADD of local files: archives among them are unpacked, the others stay in the selection. */
+static int add_archives(struct step_env *s, struct copying *c, const struct copy_to *to, struct err *e)
+{
+	for (size_t i = 0; s->t->unpack != 0 && i < c->selection.n; i++) {
+		struct item *item = &c->selection.v[i];
+		AUTO_ERR(ignored);
+		int r;
+
+		if (item->is_dir || item->n != 1 || !S_ISREG(item->v[0].st.st_mode))
+			continue;
+
+		auto_close int fd = path_open_in(c->from.root, item->v[0].path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0, e);
+
+		if (fd < 0)
+			return fd;
+		r = add_archive(s, fd, i, to, e);
+		if (r < 0)
+			return err_wrap(e, "'%s'", item->name);
+		if (r == 0)
+			continue;
+		free(item->v[0].path);
+		free(item->v[0].rel);
+		free(item->v);
+		free(item->name);
+		memmove(item, item + 1, (c->selection.n - i - 1) * sizeof(*item));
+		c->selection.n--;
+		i--;
 	}
-	TRY(copy_selection(&c->from, &c->selection, &to, e));
-	return copy_docs(t, &to, e);
+	return 0;
+}
+
+/* The name that a URL's file gets. */
+static char *url_name(const char *url)
+{
+	const char *path = strstr(url, "://");
+	auto_free char *bare = NULL;
+
+	path = path ? strchr(path + 3, '/') : NULL;
+	bare = xstrndup(path ? path : "", path ? strcspn(path, "?#") : 0);
+	return xstrdup(*path_base(bare) && !str_ends(bare, "/") && *bare ? path_base(bare) : "__unnamed__");
+}
+
+static int fetch_urls(struct step_env *s, struct copying *c, struct err *e)
+{
+	const struct step *t = s->t;
+
+	c->urls = xcalloc(t->urls.n + 1, sizeof(*c->urls));
+	for (size_t i = 0; i < t->urls.n; i++) {
+		auto_free char *path = dirs_root(s->dirs, "containers/%s/url%zu", s->id, i);
+		AUTO(json_free) struct cJSON *answer = NULL;
+		struct fetched *f = &c->urls[c->nurls++];
+
+		f->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (f->fd < 0)
+			return err_sys(e, "'%s'", path);
+		if (image_program("fetch", f->fd, 0, t->urls.v[i], &answer, e) < 0)
+			return err_wrap(e, "failed to load cache key: %s", t->urls.v[i]);
+		if (t->checksum && !streq(t->checksum, str0(json_str(answer, "digest"))))
+			return err_set(e, EBADMSG, "digest mismatch for %s: %s (expected: %s)", t->urls.v[i], str0(json_str(answer, "digest")),
+				t->checksum);
+		f->mtime = json_int(answer, "mtime", 0);
+		f->digest = xstrdup(str0(json_str(answer, "digest")));
+		if (lseek(f->fd, 0, SEEK_SET) < 0)
+			return err_sys(e, "seek");
+	}
+	return 0;
+}
+
+static int add_urls(struct step_env *s, struct copying *c, const struct copy_to *to, struct err *e)
+{
+	for (size_t i = 0; i < c->nurls; i++) {
+		auto_free char *name = url_name(s->t->urls.v[i]);
+		int r = s->t->unpack == 1 ? add_archive(s, c->urls[i].fd, 100000 + i, to, e) : 0;
+
+		if (r == 0)
+			r = copy_fd(name, c->urls[i].fd, 0600, c->urls[i].mtime * 1000000000, to, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 /* What was decided is said, and whether it is to be done is heard. */
@@ -234,15 +407,44 @@ static int ask(struct step_env *s, const char *key, struct err *e)
 	return json_bool(answer, "go", false) ? 0 : err_set(e, ECANCELED, "not needed");
 }
 
+static int do_copy(struct step_env *s, struct copying *c, struct err *e)
+{
+	const struct step *t = s->t;
+	/* --link as BuildKit does it where its store cannot merge: as a copy onto what is there */
+	auto_close int root = open_root(s, e);
+	struct copy_to to = { .root = root, .dest = t->dest, .chmod = t->chmod };
+
+	if (root < 0)
+		return root;
+	if (t->chown) {
+		to.set_owner = true;
+		TRY(chown_parse(root, !s->layers->n, t->chown, &to.uid, &to.gid, e));
+	}
+	if (t->add)
+		TRY(add_archives(s, c, &to, e));
+	TRY(copy_selection(&c->from, &c->selection, &to, e));
+	TRY(add_urls(s, c, &to, e));
+	return copy_docs(t, &to, e);
+}
+
 static int step_copy(struct step_env *s, struct err *e)
 {
 	AUTO_DONE(copying_done) struct copying c = { .source = -1 };
 	char digest[SELECTION_DIGEST];
+	struct hash h;
 
 	TRY(step_private_mounts(e));
 	if (copying_open(s, &c, e) < 0)
 		return s->t->sources.n ? err_wrap(e, "failed to compute cache key") : -e->code;
 	TRY(selection_digest(&c.from, &c.selection, digest, e));
+	TRY(fetch_urls(s, &c, e));
+	hash_init(&h);
+	hash_text(&h, digest);
+	for (size_t i = 0; i < c.nurls; i++) {
+		hash_text(&h, c.urls[i].digest);
+		hash_num(&h, (uint64_t)c.urls[i].mtime);
+	}
+	hash_end(&h, digest);
 	TRY(ask(s, digest, e));
 	return do_copy(s, &c, e);
 }
@@ -304,36 +506,6 @@ static int clamp_times(int dirfd, int64_t epoch, int depth, struct err *e)
 	return r;
 }
 
-/* gantry-image says what the folder's digest is. */
-static int digest_layer(struct step_env *s, int upper, struct cJSON **ret, struct err *e)
-{
-	auto_free char *path = NULL;
-	char sock[16], dir[16], form[16];
-	int pair[2], r, status;
-	pid_t pid;
-
-	TRY(dirs_program("gantry-image", &path, e));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	snprintf(sock, sizeof(sock), "%d", pair[1]);
-	snprintf(dir, sizeof(dir), "%d", upper);
-	snprintf(form, sizeof(form), "%d", WHITEOUT_DEVICE);
-
-	char *const argv[] = { (char *)"gantry-image", (char *)"digest", sock, dir, form, NULL };
-	const int fds[] = { pair[1], upper, -1 };
-
-	r = proc_spawn(&(struct proc_spawn){ .path = path, .argv = argv, .fds = fds }, &pid, NULL, e);
-	close(pair[1]);
-	if (r >= 0) {
-		AUTO_ERR(ignored);
-
-		r = wire_recv(pair[0], ret, e);
-		(void)proc_wait(pid, &status, &ignored);
-	}
-	close(pair[0]);
-	return r;
-}
-
 static int finish(struct step_env *s, struct err *e)
 {
 	AUTO(json_free) struct cJSON *answer = NULL;
@@ -344,7 +516,7 @@ static int finish(struct step_env *s, struct err *e)
 		return err_sys(e, "open '%s'", path);
 	if (s->epoch >= 0)
 		TRY(clamp_times(upper, s->epoch, 0, e));
-	TRY(digest_layer(s, upper, &answer, e));
+	TRY(image_program("digest", upper, WHITEOUT_DEVICE, NULL, &answer, e));
 	return wire_send(s->sock, answer, e);
 }
 

@@ -496,11 +496,11 @@ static int put_one(struct unpacker *x, struct tar *t, const struct tar_entry *en
 	TRY(check_owner(entry, e));
 	if (!*path)
 		return put_root(x, t, entry, e);
-	if (str_starts(path, WH_META) && !streq(path, WH_OPAQUE))
+	if (!x->u->plain && str_starts(path, WH_META) && !streq(path, WH_OPAQUE))
 		return 0;
 	name = path_base(path);
 	folder = xstrndup(path, name > path ? (size_t)(name - path) - 1 : 0);
-	if (str_starts(name, WH))
+	if (!x->u->plain && str_starts(name, WH))
 		return put_marker(x, folder, name, e);
 	return put_entry(x, t, entry, path, folder, e);
 }

@@ -24,6 +24,7 @@ enum { LAYER_PATH_MAX = 4095, LAYER_XATTRS_MAX = 1 << 20 /* bytes of an entry's 
 struct layer_unpack {
 	int rootfd;                 /* the folder, empty; also the root of this process, or at least nobody else writes below it */
 	enum whiteout_form form;
+	bool plain;                 /* no layer: whiteouts are names like others */
 	bool no_owner;              /* tests without privileges: neither owners nor devices */
 	uint64_t max_bytes, max_entries; /* of data and of entries, 0: no limit */
 	/* Makes FD, a folder, opaque (overlay form). Needs CAP_SYS_ADMIN, which the unpacker does not have; NULL: done here. */

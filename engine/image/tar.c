@@ -184,3 +184,64 @@ bool tar_xattr(struct tar *t, const char **ret_name, const void **ret_value, siz
 	t->xattr_started = true;
 	return archive_entry_xattr_next(t->entry, ret_name, ret_value, ret_n) == ARCHIVE_OK;
 }
+
+/* ---- compression --------------------------------------------------------------------------------------------------------------------------------- */
+
+struct unfilter {
+	struct tar t;           /* reads raw bytes */
+	struct bytes b;
+	unsigned char *out;
+};
+
+static ssize_t unfilter_next(struct bytes *b, const unsigned char **ret, struct err *e)
+{
+	struct unfilter *u = CONTAINER_OF(b, struct unfilter, b);
+	ssize_t n = archive_read_data(u->t.a, u->out, BLOCK);
+
+	if (n < 0)
+		return u->t.in_err.code ? err_move(e, &u->t.in_err) : err_set(e, EBADMSG, "the archive's compression: %s", str0(archive_error_string(u->t.a)));
+	*ret = u->out;
+	return n;
+}
+
+int unfilter_open(struct bytes *in, struct unfilter **ret, struct err *e)
+{
+	struct unfilter *u = xcalloc(1, sizeof(*u));
+	struct archive *a = u->t.a = archive_read_new();
+
+	u->t.in = in;
+	u->b.next = unfilter_next;
+	u->out = xmalloc(BLOCK);
+	if (!a || archive_read_support_format_raw(a) != ARCHIVE_OK || archive_read_support_format_empty(a) != ARCHIVE_OK)
+		BUG("archive_read_new");
+	/* ARCHIVE_WARN: by an outside program, which the jail does not let run */
+	(void)archive_read_support_filter_gzip(a);
+	(void)archive_read_support_filter_bzip2(a);
+	(void)archive_read_support_filter_xz(a);
+	(void)archive_read_support_filter_zstd(a);
+	archive_read_set_read_callback(a, on_read);
+	archive_read_set_callback_data(a, &u->t);
+	if (archive_read_open1(a) != ARCHIVE_OK || archive_read_next_header(a, &u->t.entry) == ARCHIVE_FATAL) {
+		int r = u->t.in_err.code ? err_move(e, &u->t.in_err) : err_set(e, EBADMSG, "the archive's compression: %s", str0(archive_error_string(a)));
+
+		unfilter_free(u);
+		return r;
+	}
+	*ret = u;
+	return 0;
+}
+
+void unfilter_free(struct unfilter *u)
+{
+	if (!u)
+		return;
+	archive_read_free(u->t.a);
+	err_clear(&u->t.in_err);
+	free(u->out);
+	free(u);
+}
+
+struct bytes *unfilter_bytes(struct unfilter *u)
+{
+	return &u->b;
+}

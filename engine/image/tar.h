@@ -37,3 +37,8 @@ int tar_data(struct tar *t, const void **ret, size_t *ret_n, int64_t *ret_offset
 struct bytes *tar_bytes(struct tar *t);
 /* One extended attribute after the other: true and its name (borrowed), value, length. */
 bool tar_xattr(struct tar *t, const char **ret_name, const void **ret_value, size_t *ret_n);
+/* Takes compression off (gzip, bzip2, xz, zstd, or none), for archives that a Dockerfile adds. Whoever calls it is in a jail. */
+struct unfilter;
+int unfilter_open(struct bytes *in, struct unfilter **ret, struct err *e);
+void unfilter_free(struct unfilter *u);
+struct bytes *unfilter_bytes(struct unfilter *u);
