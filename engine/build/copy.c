@@ -274,8 +274,10 @@ static int copy_xattrs(int in, int out, struct err *e)
 
 static void owner_of(const struct copier *c, const struct stat *st, uid_t *uid, gid_t *gid)
 {
-	*uid = c->to->set_owner ? c->to->uid : st->st_uid;
-	*gid = c->to->set_owner ? c->to->gid : st->st_gid;
+	bool set = c->to->set_owner && !c->to->keep_owner;
+
+	*uid = set ? c->to->uid : st->st_uid;
+	*gid = set ? c->to->gid : st->st_gid;
 }
 
 /* Whatever is at NAME goes; a folder is in the way. */

@@ -21,6 +21,7 @@ struct copy_to {
 	uid_t uid;
 	gid_t gid;
 	const char *chmod;        /* octal or symbolic, NULL */
+	bool keep_owner;          /* what is copied keeps its owner nevertheless */
 	bool replace;             /* archives: what is in the way goes, folders too */
 	bool as_folder;           /* DEST is a folder whatever it ends in (archives) */
 };

@@ -319,7 +319,9 @@ static int answer(struct worker *w, bool go, struct err *e)
 static void fail(struct build *b, struct worker *w, struct build_failure *f, struct df_place *place, const struct err *e)
 {
 	if (e->code != ECANCELED) {
-		*place = w->place;
+		/* what a server said is no mistake of the line (BuildKit shows none either) */
+		if (w->asked || !w->step->urls.n)
+			*place = w->place;
 		f->step = step_name(b, w->step);
 		f->output = str_visible(w->tail.s, w->tail.len);
 	}

@@ -303,6 +303,7 @@ static int add_archive(struct step_env *s, int fd, size_t number, const struct c
 	if (root < 0)
 		return err_sys(e, "open what was unpacked");
 	into.chmod = NULL;
+	into.keep_owner = true; /* --chown is only for folders that are made on the way, as BuildKit has it */
 	into.replace = true;
 	if (!str_ends(into.dest, "/"))
 		into.as_folder = true;

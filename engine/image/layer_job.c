@@ -132,7 +132,7 @@ static int add(struct boss *b, struct cJSON *answer, struct err *e)
 
 int image_add(int sock, int tmp, int input, struct err *e)
 {
-	struct job j = { 0 };
+	struct job j = { .dir = "0" };
 	struct boss b = { .sock = sock, .tmp = tmp, .input = input, .spool = -1, .import = true, .feed = feed_add, .jobs = &j, .njobs = 1, .next = 1 };
 	AUTO(json_free) struct cJSON *answer = json_object();
 	AUTO_ERR(lost);
