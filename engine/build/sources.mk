@@ -8,3 +8,25 @@ libbuild_a_SOURCES = \
 	engine/build/copy.h engine/build/hash.c engine/build/hash.h engine/build/img.c engine/build/instr_apply.c engine/build/instr_check.c \
 	engine/build/lint.c engine/build/network.c engine/build/run.c engine/build/run_mount.c engine/build/schedule.c engine/build/select.c \
 	engine/build/select.h engine/build/stage.c engine/build/stage.h engine/build/step.c engine/build/step.h engine/build/stub.c engine/build/stub.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_dockerfile tests/unit/test_expand tests/unit/test_glob
+TESTS += tests/unit/test_dockerfile tests/unit/test_expand tests/unit/test_glob
+tests_unit_test_dockerfile_SOURCES = tests/unit/test_dockerfile.c tests/unit/compose_cases.h
+tests_unit_test_dockerfile_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_dockerfile_LDADD = libbuildfile.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_expand_SOURCES = tests/unit/test_expand.c tests/unit/compose_cases.h
+tests_unit_test_expand_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_expand_LDADD = libbuildfile.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_glob_SOURCES = tests/unit/test_glob.c tests/unit/compose_cases.h
+tests_unit_test_glob_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_glob_LDADD = libbuildfile.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+endif
+
+fuzz_programs += tests/fuzz/fuzz_dockerfile tests/fuzz/fuzz_dockerignore
+tests_fuzz_fuzz_dockerfile_SOURCES = tests/fuzz/fuzz_dockerfile.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_dockerfile_LDADD = libbuildfile.a libbase.a $(CJSON_LIBS) $(MD_LIBS)
+tests_fuzz_fuzz_dockerfile_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_dockerignore_SOURCES = tests/fuzz/fuzz_dockerignore.c tests/fuzz/fuzz.h $(fuzz_main)
+tests_fuzz_fuzz_dockerignore_LDADD = libbuildfile.a libbase.a $(CJSON_LIBS) $(MD_LIBS)
+tests_fuzz_fuzz_dockerignore_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
