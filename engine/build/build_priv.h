@@ -63,6 +63,7 @@ struct build {
 	/* network.c: one sandbox a stage, made when a step needs it */
 	char **sandboxes;
 	struct net_plan **plans;
+	int64_t bridge;           /* the network, when it was made for this build; 0 */
 };
 /* Runs all steps of needed stages. *PLACE: of the failing one. */
 int build_run(struct build *b, struct df_place *place, struct build_failure *failure, struct err *e);

@@ -18,8 +18,10 @@ static int ensure_bridge(struct build *b, struct err *e)
 	struct network_row row = { 0 };
 	int r = network_by_name(b->db, "bridge", &row, e);
 
-	if (r == 1)
+	if (r == 1) {
 		r = network_create(b->db, &want, &row, e);
+		b->bridge = r == 0 ? row.id : 0;
+	}
 	network_row_done(&row);
 	return r < 0 ? r : 0;
 }
@@ -74,4 +76,11 @@ void build_net_done(struct build *b)
 	}
 	free(b->plans);
 	free(b->sandboxes);
+	/* made for us, and nobody uses it */
+	if (b->bridge) {
+		AUTO_ERR(used);
+
+		if (network_remove(b->db, &b->bridge, 1, &used) < 0)
+			log_debug("network 'bridge' stays: %s", err_text(&used));
+	}
 }

@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# Images from Dockerfiles.
+load lib
+
+df() { # df DIR <<Dockerfile
+	mkdir -p "$T/$1"
+	cat >"$T/$1/Dockerfile"
+}
+
+id_of() { gantry image inspect -f '{{.Id}}' "$1"; }
+
+@test "a build runs, and again it is cached and the same image" {
+	df one <<'D'
+FROM tiny:1 AS a
+ARG WHO=x
+RUN echo "built for $WHO" >/who && id -u >/uid
+FROM a AS unused
+RUN false
+FROM scratch
+COPY --from=a /who /uid /etc/
+ENV A=1
+CMD ["x"]
+D
+	run gantry image build -t one --build-arg WHO=me "$T/one"
+	[ "$status" = 0 ]
+	[[ $output != *"RUN false"* ]]
+	first=$(id_of one)
+	run gantry image build -t one --build-arg WHO=me "$T/one"
+	[ "$status" = 0 ]
+	[[ $output == *CACHED* ]]
+	[ "$(id_of one)" = "$first" ]
+	run gantry image build -q -t one --build-arg WHO=you "$T/one"
+	[ "$status" = 0 ]
+	[ "$(id_of one)" != "$first" ]
+}
+
+@test "the failing step shows its line and its last output" {
+	df bad <<'D'
+FROM tiny:1
+RUN echo before; exit 7
+RUN echo never
+D
+	run gantry image build "$T/bad"
+	[ "$status" = 1 ]
+	[[ $output == *"Dockerfile:2"* ]]
+	[[ $output == *">>> RUN echo before; exit 7"* ]]
+	[[ $output == *"exit code: 7"* ]]
+	[[ $output != *"echo never"*DONE* ]]
+}
+
+@test "a mistake in the last line is told before anything runs" {
+	df late <<'D'
+FROM tiny:1
+RUN sleep 100
+EXPOSE 80/foo
+D
+	run timeout 10 gantry image build "$T/late"
+	[ "$status" = 1 ]
+	[[ $output == *"invalid proto: foo"* ]]
+}
+
+@test "a changed file is seen, a touched one is not, an ignored one never" {
+	df ctx <<'D'
+FROM scratch
+COPY . /c/
+D
+	echo 1 >"$T/ctx/f"
+	echo secret >"$T/ctx/s.key"
+	echo '*.key' >"$T/ctx/.dockerignore"
+	gantry image build -q -t ctx "$T/ctx"
+	first=$(id_of ctx)
+	touch -d 2001-01-01 "$T/ctx/f"
+	echo other >"$T/ctx/s.key"
+	gantry image build -q -t ctx "$T/ctx"
+	[ "$(id_of ctx)" = "$first" ]
+	echo 2 >"$T/ctx/f"
+	gantry image build -q -t ctx "$T/ctx"
+	[ "$(id_of ctx)" != "$first" ]
+}
+
+@test "SOURCE_DATE_EPOCH gives the same digest again, also without the cache" {
+	df epoch <<'D'
+FROM tiny:1
+WORKDIR /w
+RUN date >/dev/null; mkdir -p /made/by && echo x >/made/by/run && ln -s run /made/by/link
+COPY Dockerfile /new/place/
+D
+	export SOURCE_DATE_EPOCH=1700000000
+	gantry image build -q -t e1 "$T/epoch"
+	sleep 1.1
+	touch "$T/epoch/Dockerfile"
+	gantry image build -q --no-cache -t e2 "$T/epoch"
+	[ "$(id_of e1)" = "$(id_of e2)" ]
+}
+
+@test "secrets are there for the step and nowhere else; caches stay" {
+	df sec <<'D'
+FROM tiny:1
+RUN --mount=type=secret,id=s,env=S --mount=type=secret,id=s --mount=type=cache,target=/cache \
+    [ "$S" = top ] && [ "$(cat /run/secrets/s)" = top ] && echo x >>/cache/n && cat /cache/n | wc -l >/count
+D
+	printf top >"$T/secret"
+	gantry image build -q -t sec --secret id=s,src="$T/secret" "$T/sec"
+	gantry image build -q --no-cache -t sec --secret id=s,src="$T/secret" "$T/sec"
+	! grep -rqs top "$GANTRY_ROOT/images/layers" --include=s
+	layer=$(gantry image inspect -f '{{json .RootFS.Layers}}' sec)
+	[ -n "$layer" ]
+	cat "$GANTRY_ROOT"/images/layers/*/count | grep -q 2
+	[ -z "$(find "$GANTRY_ROOT/images/layers" -path '*/run/secrets')" ]
+	[ -z "$(find "$GANTRY_ROOT/images/layers" -name cache -path '*/cache')" ]
+}
+
+@test "the network of a step: none has no way out, the default one has an address" {
+	df net <<'D'
+FROM tiny:1
+RUN --network=none ip -o addr | grep -v ' lo ' >/none; ! grep -q eth /none
+RUN ip -o -4 addr show eth0 | grep -q inet
+D
+	gantry image build -q -t net "$T/net"
+}
+
+@test "stages that do not depend on each other run at the same time" {
+	df par <<'D'
+FROM tiny:1 AS a
+RUN sleep 2; echo a >/a
+FROM tiny:1 AS b
+RUN sleep 2; echo b >/b
+FROM scratch
+COPY --from=a /a /
+COPY --from=b /b /
+D
+	start=$(date +%s%N)
+	gantry image build -q -t par "$T/par"
+	[ $((($(date +%s%N) - start) / 1000000)) -lt 3600 ]
+}
+
+@test "Ctrl-C ends the step and leaves nothing" {
+	df long <<'D'
+FROM tiny:1
+RUN sleep 1000
+D
+	gantry image build "$T/long" >"$T/long.out" 2>&1 &
+	pid=$!
+	soon grep -q 'RUN sleep' "$T/long.out"
+	sleep 0.5
+	kill -TERM $pid
+	code=0
+	wait $pid || code=$?
+	[ "$code" = 130 ]
+	[ -z "$(ls "$GANTRY_ROOT/containers" | grep build- || true)" ]
+}
+
+@test "up builds what is missing, --build builds again" {
+	project app <<'Y'
+services:
+  a: {build: {context: ., args: {WHO: me}}}
+Y
+	printf 'FROM tiny:1\nARG WHO\nCOPY f /f\nRUN echo $WHO >/who\nCMD ["sleep","1000000"]\n' >Dockerfile
+	echo v1 >f
+	gantry up -d
+	[ "$(gantry exec -T a cat /f /who | xargs)" = "v1 me" ]
+	echo v2 >f
+	gantry up -d
+	[ "$(gantry exec -T a cat /f)" = v1 ]
+	gantry up -d --build
+	[ "$(gantry exec -T a cat /f)" = v2 ]
+	gantry down -t 0 --rmi local
+}
