@@ -144,6 +144,7 @@ int build_view_run(struct app *app, struct build_options *o, bool quiet, char **
 {
 	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET };
 	struct build_failure failure = { 0 };
+	struct signalfd_siginfo si;
 	sigset_t set, before;
 	int r;
 
@@ -160,6 +161,8 @@ int build_view_run(struct app *app, struct build_options *o, bool quiet, char **
 	o->fetch_arg = &w;
 	o->events = (struct build_events){ on_begin, on_output, on_end, on_warning, &w };
 	r = build_image(app->db, o, ret_id, &failure, e);
+	while (read(fd, &si, sizeof(si)) > 0) /* else it would end us now */
+		;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (r == -ECANCELED) {
 		err_exit(e, 130);
