@@ -140,6 +140,8 @@ static uint64_t caps_mask(enum jail_caps caps)
 			1ull << CAP_SETFCAP;
 	if (caps & JAIL_READ)
 		mask |= 1ull << CAP_DAC_READ_SEARCH;
+	if ((caps & JAIL_LAYER) == JAIL_LAYER)
+		mask |= 1ull << CAP_SYS_ADMIN;
 	return mask;
 }
 

@@ -15,6 +15,7 @@ enum jail_caps {
 	JAIL_NOTHING = 0,
 	JAIL_UNPACK = 1, /* CHOWN DAC_OVERRIDE FOWNER FSETID MKNOD SETFCAP */
 	JAIL_READ = 2,   /* DAC_READ_SEARCH */
+	JAIL_LAYER = 6,  /* and SYS_ADMIN, without which trusted.overlay.opaque cannot be read; it makes no other system call possible */
 };
 struct jail {
 	int dir;             /* its entry NAME becomes the root; opened in this mount namespace */

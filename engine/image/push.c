@@ -48,17 +48,18 @@ static void news(int sock, int64_t layer, const char *text, bool over)
 
 /* ---- packing -------------------------------------------------------------------------------------------------------------------------------------------- */
 
-static int pack_here(struct boss *b, const char *chain, int out, int sock, struct err *e)
+/* BUILT: as a build counted its digest, whiteouts and all; else as a whole folder that was imported. */
+static int pack_here(struct boss *b, const char *chain, bool built, int out, int sock, struct err *e)
 {
 	auto_free char *path = xasprintf("layers/%s", digest_hex_part(chain));
 	auto_close int dir = openat(b->input, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	const int keep[] = { dir, out, sock };
-	const struct jail jail = { b->tmp, "empty", true, JAIL_READ, keep, ARRAY_LEN(keep) };
+	const struct jail jail = { b->tmp, "empty", true, built ? JAIL_LAYER : JAIL_READ, keep, ARRAY_LEN(keep) };
 
 	if (dir < 0)
 		return err_sys(e, "open the layer's folder");
 	TRY(jail_enter(&jail, e));
-	return pack_tree(dir, out, e);
+	return built ? pack_upper(dir, WHITEOUT_DEVICE, out, NULL, NULL, NULL, e) : pack_tree(dir, out, e);
 }
 
 /* Passes bytes on and digests them, both what comes and what goes. */
@@ -114,7 +115,7 @@ static int wait_for_two(struct boss *b, struct child *one, struct child *two, st
 	return one->failure.code ? err_move(e, &one->failure) : 0;
 }
 
-static int pack_children(struct boss *b, const char *chain, int file, struct cJSON **result, struct err *e)
+static int pack_children(struct boss *b, const char *chain, bool built, int file, struct cJSON **result, struct err *e)
 {
 	struct child packer = { 0 }, compressor = { 0 };
 	int ends[2], sock = -1, r;
@@ -137,7 +138,7 @@ static int pack_children(struct boss *b, const char *chain, int file, struct cJS
 	if (r >= 0 && sock >= 0) {
 		AUTO_ERR(failure);
 
-		r = pack_here(b, chain, out, sock, &failure);
+		r = pack_here(b, chain, built, out, sock, &failure);
 		child_end(sock, r, NULL, &failure);
 	}
 	close(TAKE_FD(out));
@@ -160,7 +161,13 @@ static int pack_layer(struct boss *b, struct cJSON *layer, struct err *e)
 
 	if (file < 0 || blobs < 0)
 		return err_sys(e, "make a file for the layer");
-	TRY(pack_children(b, str0(json_str(layer, "chain")), file, &result, e));
+	TRY(pack_children(b, str0(json_str(layer, "chain")), true, file, &result, e));
+	if (!streq(str0(json_str(result, "diff")), str0(json_str(layer, "diff")))) {
+		json_free(TAKE(result));
+		if (ftruncate(file, 0) < 0 || lseek(file, 0, SEEK_SET) < 0)
+			return err_sys(e, "begin the layer's file again");
+		TRY(pack_children(b, str0(json_str(layer, "chain")), false, file, &result, e));
+	}
 	if (!streq(str0(json_str(result, "diff")), str0(json_str(layer, "diff")))) {
 		err_set(e, ENOENT, "its archive is not here, and packing its files again does not give the same bytes");
 		err_hint(e, "pull or build the image here; images that were only loaded keep no archives of their layers");
