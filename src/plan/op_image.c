@@ -78,8 +78,8 @@ int op_image_pull(struct task *t)
 	const struct service *s = t->op->service;
 
 	if (s && s->build && !s->image) {
-		err_set(&t->e, ENOENT, "service '%s': image '%s' is not present, and this version cannot build it", s->name, t->op->name);
-		err_hint(&t->e, "build it elsewhere and bring it: 'docker save %s | gantry image load'", t->op->name);
+		err_set(&t->e, ENOENT, "service '%s': image '%s' is not present, and is not to be built", s->name, t->op->name);
+		err_hint(&t->e, "build it with 'gantry build %s', or leave out --no-build", s->name);
 		return -ENOENT;
 	}
 	t->cancel = forget_pull;
