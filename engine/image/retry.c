@@ -14,6 +14,8 @@
 static const int64_t second = 1000000000;
 
 /* "Wed, 21 Oct 2026 07:28:00 GMT" (RFC 9110 5.6.7); the two obsolete forms are not sent any more. */
+enum { LAST_YEAR = 2200 }; /* nanoseconds in 64 bits end in 2262 */
+
 static int64_t http_date(const char *s)
 {
 	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -26,7 +28,7 @@ static int64_t http_date(const char *s)
 		return -1;
 	for (i = 0; i < ARRAY_LEN(months) && !streq(months[i], month); i++)
 		;
-	if (i == ARRAY_LEN(months) || !streq(zone, "GMT") || t.tm_year < 1970)
+	if (i == ARRAY_LEN(months) || !streq(zone, "GMT") || t.tm_year < 1970 || t.tm_year > LAST_YEAR)
 		return -1;
 	t.tm_mon = (int)i;
 	t.tm_year -= 1900;
