@@ -330,6 +330,7 @@ int keeper_respawn(struct mctr *c, struct err *e)
 	dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, "open '%s'", dir_path);
+	(void)unlink(sock_path); /* the old keeper's descriptors close one by one: its listener may still answer for a moment */
 	listener = fd_listen(sock_path, e);
 	if (listener < 0)
 		return listener;
