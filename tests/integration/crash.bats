@@ -121,8 +121,8 @@ steps() { # COMMAND…: names of the fail points that it hits
 	local point
 	project fr <<-'Y'
 	services:
-	  a: {image: "tiny:1", volumes: [/anon], environment: {X: "${X:-1}"}}
-	  b: {image: "tiny:1", network_mode: "service:a"}
+	  a: {image: "tiny:1", stop_signal: SIGKILL, volumes: [/anon], environment: {X: "${X:-1}"}}
+	  b: {image: "tiny:1", stop_signal: SIGKILL, network_mode: "service:a"}
 	Y
 	gantry up -d
 	gantry exec -T a sh -c 'echo kept >/anon/f'
