@@ -145,9 +145,9 @@ static const struct {
 	[NFT_MASQ_] = { "masq", x_masq },       [NFT_VERDICT_] = { "immediate", x_immediate }, [NFT_SET_REG_] = { "immediate", x_immediate },
 };
 
-static void put_table(struct netlink *nf, const char *table)
+static void put_table(struct netlink *nf, const char *table, uint16_t flags)
 {
-	netlink_begin(nf, NFT_TYPE(NFT_MSG_NEWTABLE), NLM_F_CREATE, &inet, sizeof(inet), 0, "firewall table '%s'", table);
+	netlink_begin(nf, NFT_TYPE(NFT_MSG_NEWTABLE), NLM_F_CREATE | flags, &inet, sizeof(inet), 0, "firewall table '%s'", table);
 	netlink_put_str(nf, NFTA_TABLE_NAME, table);
 }
 
@@ -270,7 +270,7 @@ static int flush(struct netlink *nf, const char *table, struct err *e)
 int nft_write_rules(struct netlink *nf, const char *table, const struct nft_chain *chains, const struct nft_rule *rules, struct err *e)
 {
 	batch_begin(nf);
-	put_table(nf, table);
+	put_table(nf, table, 0);
 	for (; chains->name; chains++)
 		put_chain(nf, table, chains);
 	for (; rules->chain; rules++)
@@ -278,13 +278,14 @@ int nft_write_rules(struct netlink *nf, const char *table, const struct nft_chai
 	return flush(nf, table, e);
 }
 
-/* Made, removed and made again: the first makes the removal always possible, so one transaction serves every state. */
-int nft_write(struct netlink *nf, const char *table, const struct nat_elems *l, struct err *e)
+static int write_table(struct netlink *nf, const char *table, const struct nat_elems *l, bool replace, struct err *e)
 {
 	batch_begin(nf);
-	put_table(nf, table);
-	put_delete(nf, table);
-	put_table(nf, table);
+	if (replace) { /* made first, so that there is something to remove in every state */
+		put_table(nf, table, 0);
+		put_delete(nf, table);
+	}
+	put_table(nf, table, replace ? 0 : NLM_F_EXCL);
 	for (const struct nft_chain *c = nat_chains; c->name; c++)
 		put_chain(nf, table, c);
 	for (uint32_t s = 0; s < NAT_SETS; s++)
@@ -293,6 +294,17 @@ int nft_write(struct netlink *nf, const char *table, const struct nat_elems *l, 
 		put_rule(nf, table, r);
 	put_elems(nf, table, l, true);
 	return flush(nf, table, e);
+}
+
+/* After a transaction that removes something, closing the socket waits for an RCU grace period (6 ms and more): only where there is a table. */
+int nft_write(struct netlink *nf, const char *table, const struct nat_elems *l, struct err *e)
+{
+	AUTO_ERR(t);
+	int r = write_table(nf, table, l, false, &t);
+
+	if (r == -EEXIST)
+		return write_table(nf, table, l, true, e);
+	return r < 0 ? err_move(e, &t) : r;
 }
 
 static int on_any(void *arg, uint16_t type, const void *hdr, const void *attrs, size_t len, struct err *e)

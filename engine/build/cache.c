@@ -3,6 +3,7 @@
 
 #include "base/strv.h"
 #include "engine/build/step.h"
+#include <string.h>
 
 enum { KEY_VERSION = 1 };
 
