@@ -287,8 +287,11 @@ static int make_room(const struct copy_to *to, int dir, const char *name, const 
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "'%s'", shown);
-	if (S_ISDIR(st.st_mode) && to->replace)
-		return MIN(file_remove_tree(dir, name, e), 0);
+	if (S_ISDIR(st.st_mode) && to->replace) {
+		int r = file_remove_tree(dir, name, e);
+
+		return r < 0 ? r : 0;
+	}
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "cannot replace to directory %s with file", shown);
 	return unlinkat(dir, name, 0) < 0 ? err_sys(e, "replace '%s'", shown) : 0;

@@ -52,6 +52,7 @@ static inline void auto_close_(int *fd)
 	} while (0)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
+/* The side that is taken is evaluated twice: no calls that do something. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

@@ -44,6 +44,8 @@ void err_hint(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 /* Sets the exit code, for instance 127 for a command that was not found. Returns the (negative) code of e. */
 int err_exit(struct err *e, int exit_code);
 void err_clear(struct err *e);
+/* Says better what failed: the new text and code in place of what is there, its hint too. */
+#define err_instead(e, code, ...) (err_clear(e), err_set(e, code, __VA_ARGS__))
 bool err_is(const struct err *e, int code);
 /* Moves FROM (set) into TO (not set); returns TO's negative code. */
 int err_move(struct err *to, struct err *from);

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "state/db.h"
 #include "state/sql.h"
+#include "state/stmt.h"
 #include <errno.h>
 
 static const char *const state_names[CTR_STATES] = {
@@ -74,13 +75,9 @@ static void row_read(struct stmt *s, struct ctr_row *c)
 
 static int name_check(struct db *db, const char *id, const char *name, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_CTR_NAME_OWNER, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_CTR_NAME_OWNER, e, V(name));
+	int r = stmt_step(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, name);
-	r = stmt_step(s, e);
 	if (r <= 0)
 		return r;
 	if (streq(stmt_str(s, 0), id)) {
@@ -101,37 +98,11 @@ static int insert(struct db *db, const struct ctr_row *c, struct err *e)
 	struct stmt *s;
 
 	TRY(name_check(db, c->id, c->name, e));
-	s = db_stmt(db, SQL_CTR_INSERT, e);
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, c->id);
-	stmt_bind_str(s, 2, c->name);
-	stmt_bind_str(s, 3, c->project);
-	stmt_bind_str(s, 4, c->service);
-	stmt_bind_int(s, 5, c->number);
-	stmt_bind_int(s, 6, c->oneoff);
-	stmt_bind_str(s, 7, c->image_ref);
-	stmt_bind_str(s, 8, c->image_id);
-	stmt_bind_str(s, 9, c->hash);
-	stmt_bind_str(s, 10, c->config);
-	stmt_bind_str(s, 11, c->sandbox);
-	stmt_bind_int(s, 12, c->created_ns);
-	stmt_bind_str(s, 13, desired_name(c->desired));
-	stmt_bind_str(s, 14, ctr_state_name(c->state));
-	stmt_bind_int(s, 15, c->pid.pid);
-	stmt_bind_int(s, 16, (int64_t)c->pid.start);
-	stmt_bind_str(s, 17, c->boot_id);
-	stmt_bind_int(s, 18, c->keeper.pid);
-	stmt_bind_int(s, 19, (int64_t)c->keeper.start);
-	stmt_bind_int(s, 20, c->started_ns);
-	stmt_bind_int(s, 21, c->finished_ns);
-	stmt_bind_int(s, 22, c->exit_code);
-	stmt_bind_int(s, 23, c->exit_known);
-	stmt_bind_int(s, 24, c->oom);
-	stmt_bind_str(s, 25, c->error);
-	stmt_bind_int(s, 26, c->restart_count);
-	stmt_bind_str(s, 27, ctr_health_name(c->health));
-	stmt_bind_str(s, 28, c->health_log);
+	s = DB_STMT(db, SQL_CTR_INSERT, e, V(c->id), V(c->name), V(c->project), V(c->service), V(c->number), V(c->oneoff), V(c->image_ref),
+				V(c->image_id), V(c->hash), V(c->config), V(c->sandbox), V(c->created_ns), V(desired_name(c->desired)),
+				V(ctr_state_name(c->state)), V(c->pid.pid), V(c->pid.start), V(c->boot_id), V(c->keeper.pid), V(c->keeper.start),
+				V(c->started_ns), V(c->finished_ns), V(c->exit_code), V(c->exit_known), V(c->oom), V(c->error),
+				V(c->restart_count), V(ctr_health_name(c->health)), V(c->health_log));
 	TRY(stmt_run(s, e));
 	db_touch(db, c->project);
 	return 0;
@@ -145,15 +116,11 @@ int ctr_insert(struct db *db, const struct ctr_row *c, struct err *e)
 
 static int get_one(struct db *db, int sql, const char *key, struct ctr_row *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, sql, e);
-	int r;
+	struct stmt *s = DB_STMT(db, sql, e, V(key));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, key);
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	row_read(s, ret);
 	stmt_reset(s);
 	return 0;
@@ -167,15 +134,11 @@ int ctr_get(struct db *db, const char *id, struct ctr_row *ret, struct err *e)
 static int find_prefix(struct db *db, const char *prefix, struct ctr_row *ret, struct err *e)
 {
 	AUTO_DONE(ctr_row_done) struct ctr_row c = { 0 };
-	struct stmt *s = db_stmt(db, SQL_CTR_BY_PREFIX, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_CTR_BY_PREFIX, e, V(prefix));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, prefix);
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	row_read(s, &c);
 	r = stmt_step(s, e);
 	stmt_reset(s);
@@ -200,17 +163,10 @@ int ctr_find(struct db *db, const char *name_or_id, struct ctr_row *ret, struct 
 	return find_prefix(db, name_or_id, ret, e);
 }
 
-static int list(struct db *db, int sql, const char *a, const char *b, struct ctr_rows *ret, struct err *e)
+static int list(struct stmt *s, struct ctr_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, sql, e);
 	int r;
 
-	if (!s)
-		return -e->code;
-	if (a)
-		stmt_bind_str(s, 1, a);
-	if (b)
-		stmt_bind_str(s, 2, b);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		row_read(s, &ret->v[ret->n++]);
@@ -221,52 +177,27 @@ static int list(struct db *db, int sql, const char *a, const char *b, struct ctr
 int ctr_list(struct db *db, const char *project, const char *service, struct ctr_rows *ret, struct err *e)
 {
 	if (!project)
-		return list(db, SQL_CTR_ALL, NULL, NULL, ret, e);
-	return list(db, service ? SQL_CTR_BY_SERVICE : SQL_CTR_BY_PROJECT, project, service, ret, e);
+		return list(db_stmt(db, SQL_CTR_ALL, e), ret, e);
+	if (!service)
+		return list(DB_STMT(db, SQL_CTR_BY_PROJECT, e, V(project)), ret, e);
+	return list(DB_STMT(db, SQL_CTR_BY_SERVICE, e, V(project), V(service)), ret, e);
 }
 
 int ctr_by_image(struct db *db, const char *image_id, struct ctr_rows *ret, struct err *e)
 {
-	return list(db, SQL_CTR_BY_IMAGE, image_id, NULL, ret, e);
+	return list(DB_STMT(db, SQL_CTR_BY_IMAGE, e, V(image_id)), ret, e);
 }
 
-/* ---- updates: statement with ?1 = id ---- */
-
-static struct stmt *update(struct db *db, int sql, const char *id, struct err *e)
-{
-	struct stmt *s = db_stmt(db, sql, e);
-
-	if (s)
-		stmt_bind_str(s, 1, id);
-	return s;
-}
-
-/* Runs it and drops the number of rows: a container that is gone, or is so already, is no failure of its monitor's. */
-static int finish(struct stmt *s, struct err *e)
-{
-	int r = stmt_run_project(s, e);
-
-	return r < 0 ? r : 0;
-}
+/* ---- updates: a container that is gone, or is so already, is no failure of its monitor's ---- */
 
 static int set_text(struct db *db, int sql, const char *id, const char *v, struct err *e)
 {
-	struct stmt *s = update(db, sql, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, v);
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, sql, e, V(id), V(v)), e);
 }
 
 static int set_int(struct db *db, int sql, const char *id, int64_t v, struct err *e)
 {
-	struct stmt *s = update(db, sql, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 2, v);
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, sql, e, V(id), V(v)), e);
 }
 
 int ctr_set_desired(struct db *db, const char *id, enum ctr_desired desired, struct err *e)
@@ -276,13 +207,7 @@ int ctr_set_desired(struct db *db, const char *id, enum ctr_desired desired, str
 
 int ctr_set_hash(struct db *db, const char *id, const char *hash, const char *config, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_HASH, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, hash);
-	stmt_bind_str(s, 3, config);
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, SQL_CTR_SET_HASH, e, V(id), V(hash), V(config)), e);
 }
 
 int ctr_rename(struct db *db, const char *id, const char *name, struct err *e)
@@ -303,36 +228,21 @@ int ctr_set_number(struct db *db, const char *id, int64_t number, struct err *e)
 
 int ctr_set_starting(struct db *db, const char *id, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_STARTING, id, e);
-
-	return s ? finish(s, e) : -e->code;
+	return stmt_do_project(DB_STMT(db, SQL_CTR_SET_STARTING, e, V(id)), e);
 }
 
 int ctr_set_running(struct db *db, const char *id, const struct proc_id *pid, const struct proc_id *keeper, const char *boot_id,
 		    int64_t started_ns, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_RUNNING, id, e);
+	struct stmt *s = DB_STMT(db, SQL_CTR_SET_RUNNING, e, V(id), V(pid->pid), V(pid->start), V(keeper->pid), V(keeper->start), V(boot_id),
+				V(started_ns));
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 2, pid->pid);
-	stmt_bind_int(s, 3, (int64_t)pid->start);
-	stmt_bind_int(s, 4, keeper->pid);
-	stmt_bind_int(s, 5, (int64_t)keeper->start);
-	stmt_bind_str(s, 6, boot_id);
-	stmt_bind_int(s, 7, started_ns);
-	return finish(s, e);
+	return stmt_do_project(s, e);
 }
 
 int ctr_set_keeper(struct db *db, const char *id, const struct proc_id *keeper, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_KEEPER, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 2, keeper->pid);
-	stmt_bind_int(s, 3, (int64_t)keeper->start);
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, SQL_CTR_SET_KEEPER, e, V(id), V(keeper->pid), V(keeper->start)), e);
 }
 
 int ctr_set_state(struct db *db, const char *id, enum ctr_state state, struct err *e)
@@ -342,27 +252,12 @@ int ctr_set_state(struct db *db, const char *id, enum ctr_state state, struct er
 
 int ctr_set_exited(struct db *db, const char *id, int64_t exit_code, bool exit_is_known, bool oom, int64_t finished_ns, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_EXITED, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 2, exit_code);
-	stmt_bind_int(s, 3, exit_is_known);
-	stmt_bind_int(s, 4, oom);
-	stmt_bind_int(s, 5, finished_ns);
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, SQL_CTR_SET_EXITED, e, V(id), V(exit_code), V(exit_is_known), V(oom), V(finished_ns)), e);
 }
 
 int ctr_set_error(struct db *db, const char *id, const char *error, int64_t exit_code, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_ERROR, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, error);
-	stmt_bind_int(s, 3, exit_code);
-	stmt_bind_int(s, 4, time_now_ns());
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, SQL_CTR_SET_ERROR, e, V(id), V(error), V(exit_code), V(time_now_ns())), e);
 }
 
 int ctr_set_restarts(struct db *db, const char *id, int64_t count, struct err *e)
@@ -372,20 +267,12 @@ int ctr_set_restarts(struct db *db, const char *id, int64_t count, struct err *e
 
 int ctr_set_health(struct db *db, const char *id, enum ctr_health health, const char *log_json, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_SET_HEALTH, id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, ctr_health_name(health));
-	stmt_bind_str(s, 3, log_json);
-	return finish(s, e);
+	return stmt_do_project(DB_STMT(db, SQL_CTR_SET_HEALTH, e, V(id), V(ctr_health_name(health)), V(log_json)), e);
 }
 
 int ctr_delete(struct db *db, const char *id, struct err *e)
 {
-	struct stmt *s = update(db, SQL_CTR_DELETE, id, e);
-
-	return s ? finish(s, e) : -e->code;
+	return stmt_do_project(DB_STMT(db, SQL_CTR_DELETE, e, V(id)), e);
 }
 
 bool ctr_row_alive(const struct ctr_row *c, const char *boot_id)

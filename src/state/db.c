@@ -18,14 +18,12 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "base/strv.h"
 #include "base/time.h"
+#include "state/db_priv.h"
 #include "state/lock.h"
 #include "state/schema.h"
-#include "state/sql.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -39,24 +37,6 @@ enum {
 	RESERVE_PLENTY = 64 << 20,  /* more than this free: the reserve is made */
 };
 
-struct stmt {
-	struct db *db;
-	sqlite3_stmt *s;
-};
-struct db {
-	const struct dirs *dirs;
-	char *path;
-	sqlite3 *sq;
-	unsigned flags;
-	bool readonly;      /* nothing can be written */
-	bool write_ready;   /* the first write's preparations are done */
-	int depth;          /* of db_begin */
-	int ticket;         /* fd of run/ticket.lock, -1: not opened yet */
-	struct strv touched;
-	char *notice;
-	struct stmt stmts[SQL_COUNT];
-};
-
 /* ---- errors ---- */
 
 static const struct {
@@ -66,8 +46,7 @@ static const struct {
 	{ SQLITE_CORRUPT, EUCLEAN }, { SQLITE_NOTADB, EUCLEAN }, { SQLITE_PERM, EPERM }, { SQLITE_TOOBIG, EFBIG },
 };
 
-/* The last failure of the connection as ours. Constraints: -EEXIST for unique, -EBUSY for a row that others refer to. */
-static int db_error(struct db *db, const char *what, struct err *e)
+int db_error(struct db *db, const char *what, struct err *e)
 {
 	int code = sqlite3_errcode(db->sq), ext = sqlite3_extended_errcode(db->sq), sys = sqlite3_system_errno(db->sq);
 	int out = EIO;
@@ -566,93 +545,6 @@ int db_sync(struct db *db, struct err *e)
 	if (fdatasync(fd) < 0)
 		return err_sys(e, "sync '%s'", wal);
 	return 0;
-}
-
-/* ---- statements ---- */
-
-struct stmt *db_stmt(struct db *db, int sql, struct err *e)
-{
-	struct stmt *s = &db->stmts[sql];
-
-	if (!s->s && sqlite3_prepare_v3(db->sq, sql_text[sql], -1, SQLITE_PREPARE_PERSISTENT, &s->s, NULL) != SQLITE_OK) {
-		db_error(db, "", e);
-		return NULL;
-	}
-	s->db = db;
-	sqlite3_reset(s->s);
-	sqlite3_clear_bindings(s->s);
-	return s;
-}
-
-void stmt_bind_str(struct stmt *s, int i, const char *v)
-{
-	int rc = v ? sqlite3_bind_text(s->s, i, v, -1, SQLITE_TRANSIENT) : sqlite3_bind_null(s->s, i);
-
-	if (rc != SQLITE_OK)
-		BUG("bind %d of '%s'", i, sqlite3_sql(s->s));
-}
-
-void stmt_bind_int(struct stmt *s, int i, int64_t v)
-{
-	if (sqlite3_bind_int64(s->s, i, v) != SQLITE_OK)
-		BUG("bind %d of '%s'", i, sqlite3_sql(s->s));
-}
-
-int stmt_step(struct stmt *s, struct err *e)
-{
-	int rc = sqlite3_step(s->s);
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	if (rc != SQLITE_DONE)
-		db_error(s->db, "", e);
-	sqlite3_reset(s->s);
-	return rc == SQLITE_DONE ? 0 : -e->code;
-}
-
-void stmt_reset(struct stmt *s)
-{
-	sqlite3_reset(s->s);
-}
-
-/* TOUCH: rows are names of projects. */
-static int run(struct stmt *s, bool touch, struct err *e)
-{
-	struct db *db = s->db;
-	int r, n = 0;
-
-	TRY(db_begin(db, e));
-	while ((r = stmt_step(s, e)) == 1)
-		if (touch)
-			db_touch(db, stmt_str(s, 0));
-	if (r == 0)
-		n = sqlite3_changes(db->sq);
-	return db_end(db, r < 0 ? r : n, e);
-}
-
-int stmt_run(struct stmt *s, struct err *e)
-{
-	return run(s, false, e);
-}
-
-int stmt_run_project(struct stmt *s, struct err *e)
-{
-	return run(s, true, e);
-}
-
-const char *stmt_str(struct stmt *s, int col)
-{
-	return (const char *)sqlite3_column_text(s->s, col);
-}
-
-int64_t stmt_int(struct stmt *s, int col)
-{
-	return sqlite3_column_int64(s->s, col);
-}
-
-char *stmt_dup(struct stmt *s, int col)
-{
-	return xstrdup0(stmt_str(s, col));
 }
 
 int64_t db_last_id(const struct db *db)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * state/db.h - the database: open, transactions, statements. The only file that knows SQLite is db.c.
+ * state/db.h - the database: open, transactions. Only db.c and stmt.c know SQLite.
  *
  * WAL, foreign keys, synchronous=NORMAL, busy_timeout before the first statement. Writers take the ticket
  * (run/ticket.lock, flock) before BEGIN IMMEDIATE. After each COMMIT run/gen/PROJECT of every project that the transaction
@@ -43,18 +43,4 @@ int db_sync(struct db *db, struct err *e); /* fdatasync of the WAL */
 /* Registers what root holds (containers, volumes, images) and no row names. Opening does it after a boot and when the database is new; it never
  * removes anything. Returns how many rows were added. state/rebuild.c */
 int db_rebuild(struct db *db, struct err *e);
-
-/* For the stores only: statements by enum, see sql.h. */
-struct stmt;
-struct stmt *db_stmt(struct db *db, int sql, struct err *e); /* reset, bindings cleared; NULL with e set */
-void stmt_bind_str(struct stmt *s, int i, const char *v);    /* NULL binds NULL; i from 1 */
-void stmt_bind_int(struct stmt *s, int i, int64_t v);
-int stmt_step(struct stmt *s, struct err *e);                /* 1 row, 0 done, < 0: SELECT, or anything in a transaction */
-void stmt_reset(struct stmt *s);                             /* done with it before its last row: ends the read snapshot */
-int stmt_run(struct stmt *s, struct err *e);                 /* step to the end, in a transaction of its own if there is none; number of changed rows (capped) */
-/* As stmt_run for "… RETURNING project": touches that project's gen file. -ENOENT is not raised: 0 rows is 0. */
-int stmt_run_project(struct stmt *s, struct err *e);
-const char *stmt_str(struct stmt *s, int col);               /* from 0; valid until the next step; NULL for NULL */
-int64_t stmt_int(struct stmt *s, int col);
-char *stmt_dup(struct stmt *s, int col);                     /* malloc'd, NULL for NULL */
 int64_t db_last_id(const struct db *db);

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "state/db.h"
 #include "state/sql.h"
+#include "state/stmt.h"
 
 enum {
 	EVENTS_KEPT = 10000,
@@ -32,29 +33,17 @@ void event_rows_done(struct event_rows *l)
 
 static int add(struct db *db, const struct event_row *ev, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EVENT_ADD, e);
+	struct stmt *s = DB_STMT(db, SQL_EVENT_ADD, e, V(ev->time_ns ? ev->time_ns : time_now_ns()), V(ev->type), V(ev->action), V(ev->project),
+				V(ev->service), V(ev->actor), V(ev->attributes));
 	int64_t seq;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, ev->time_ns ? ev->time_ns : time_now_ns());
-	stmt_bind_str(s, 2, ev->type);
-	stmt_bind_str(s, 3, ev->action);
-	stmt_bind_str(s, 4, ev->project);
-	stmt_bind_str(s, 5, ev->service);
-	stmt_bind_str(s, 6, ev->actor);
-	stmt_bind_str(s, 7, ev->attributes);
 	TRY(stmt_run(s, e));
 	db_touch(db, ev->project);
 	seq = db_last_id(db);
 	if (seq % TRIM_EVERY != 0 || seq <= EVENTS_KEPT)
 		return 0;
-	s = db_stmt(db, SQL_EVENT_TRIM, e);
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, seq - EVENTS_KEPT);
-	TRY(stmt_run(s, e));
-	return 0;
+	s = DB_STMT(db, SQL_EVENT_TRIM, e, V(seq - EVENTS_KEPT));
+	return stmt_do(s, e);
 }
 
 int event_add(struct db *db, const struct event_row *ev, struct err *e)
@@ -65,13 +54,9 @@ int event_add(struct db *db, const struct event_row *ev, struct err *e)
 
 int event_since(struct db *db, const char *project, int64_t seq, struct event_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EVENT_SINCE, e);
+	struct stmt *s = DB_STMT(db, SQL_EVENT_SINCE, e, V(project), V(seq));
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, project);
-	stmt_bind_int(s, 2, seq);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		ret->v[ret->n++] = (struct event_row){

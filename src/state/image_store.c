@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "state/db.h"
 #include "state/sql.h"
+#include "state/stmt.h"
 #include <errno.h>
 
 void image_row_done(struct image_row *i)
@@ -43,59 +44,25 @@ void image_names_done(struct image_names *l)
 	*l = (struct image_names){ 0 };
 }
 
-/* The first column of all rows. S NULL: e is set. */
-static int strings(struct stmt *s, struct strv *ret, struct err *e)
-{
-	int r;
-
-	if (!s)
-		return -e->code;
-	while ((r = stmt_step(s, e)) == 1)
-		strv_add(ret, stmt_str(s, 0));
-	return r;
-}
-
-static struct stmt *stmt_key(struct db *db, int sql, const char *key, struct err *e)
-{
-	struct stmt *s = db_stmt(db, sql, e);
-
-	if (s)
-		stmt_bind_str(s, 1, key);
-	return s;
-}
-
 /* ---- layers ---- */
 
 int layer_insert(struct db *db, const struct layer_row *l, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_LAYER_INSERT, l->chain_id, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_LAYER_INSERT, e, V(l->chain_id), V(l->diff_id), V(l->parent), V(l->tree_digest), V(l->size), V(l->driver));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, l->diff_id);
-	stmt_bind_str(s, 3, l->parent);
-	stmt_bind_str(s, 4, l->tree_digest);
-	stmt_bind_int(s, 5, l->size);
-	stmt_bind_str(s, 6, l->driver);
-	r = stmt_run(s, e);
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, ENOENT, "layer %s: its parent %s is not there", l->chain_id, str0(l->parent));
-	}
+	if (r == -EBUSY)
+		return err_instead(e, ENOENT, "layer %s: its parent %s is not there", l->chain_id, str0(l->parent));
 	return r < 0 ? r : r == 0;
 }
 
 int layer_get(struct db *db, const char *chain_id, struct layer_row *ret, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_LAYER_GET, chain_id, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_LAYER_GET, e, V(chain_id));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	*ret = (struct layer_row){
 		.chain_id = stmt_dup(s, 0), .diff_id = stmt_dup(s, 1), .parent = stmt_dup(s, 2), .tree_digest = stmt_dup(s, 3),
 		.size = stmt_int(s, 4), .driver = stmt_dup(s, 5),
@@ -106,37 +73,26 @@ int layer_get(struct db *db, const char *chain_id, struct layer_row *ret, struct
 
 int layer_unused(struct db *db, struct strv *ret, struct err *e)
 {
-	return strings(db_stmt(db, SQL_LAYER_UNUSED, e), ret, e);
+	return stmt_strings(db_stmt(db, SQL_LAYER_UNUSED, e), ret, e);
 }
 
 int layer_list(struct db *db, struct strv *ret, struct err *e)
 {
-	return strings(db_stmt(db, SQL_LAYER_LIST, e), ret, e);
+	return stmt_strings(db_stmt(db, SQL_LAYER_LIST, e), ret, e);
 }
 
 int layer_set_driver(struct db *db, const char *chain_id, const char *driver, int64_t size, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_LAYER_SET_DRIVER, chain_id, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, driver);
-	stmt_bind_int(s, 3, size);
-	return MIN(stmt_run(s, e), 0);
+	return stmt_do(DB_STMT(db, SQL_LAYER_SET_DRIVER, e, V(chain_id), V(driver), V(size)), e);
 }
 
 int layer_delete(struct db *db, const char *chain_id, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_LAYER_DELETE, chain_id, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_LAYER_DELETE, e, V(chain_id));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	r = stmt_run(s, e);
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, EBUSY, "layer %s is in use by an image or another layer", chain_id);
-	}
+	if (r == -EBUSY)
+		return err_instead(e, EBUSY, "layer %s is in use by an image or another layer", chain_id);
 	return r < 0 ? r : 0;
 }
 
@@ -174,7 +130,7 @@ static int meta_text(struct db *db, const struct image_row *i, char **ret, struc
 	json_add_int(j, "size", i->size);
 	json_add_int(j, "created_ns", i->created_ns);
 	TRY(meta_layers(db, &i->layers, json_add_array(j, "layers"), e));
-	TRY(strings(stmt_key(db, SQL_IMG_NAMES_OF, i->id, e), &names, e));
+	TRY(stmt_strings(DB_STMT(db, SQL_IMG_NAMES_OF, e, V(i->id)), &names, e));
 	json_add_strv(j, "names", &names);
 	*ret = json_text(j, false);
 	return 0;
@@ -212,32 +168,18 @@ static void meta_write(struct db *db, const char *id)
 
 static int insert_image(struct db *db, const struct image_row *i, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_IMG_INSERT, i->id, e);
+	struct stmt *s = DB_STMT(db, SQL_IMG_INSERT, e, V(i->id), V(i->config), V(i->manifest), V(i->os), V(i->architecture), V(i->variant),
+				V(i->size), V(i->created_ns));
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, i->config);
-	stmt_bind_str(s, 3, i->manifest);
-	stmt_bind_str(s, 4, i->os);
-	stmt_bind_str(s, 5, i->architecture);
-	stmt_bind_str(s, 6, i->variant);
-	stmt_bind_int(s, 7, i->size);
-	stmt_bind_int(s, 8, i->created_ns);
 	TRY(r = stmt_run(s, e));
 	if (r == 0)
 		return 1;
 	for (size_t k = 0; k < i->layers.n; k++) {
-		s = stmt_key(db, SQL_IMG_LAYER_INSERT, i->id, e);
-		if (!s)
-			return -e->code;
-		stmt_bind_int(s, 2, (int64_t)k);
-		stmt_bind_str(s, 3, i->layers.v[k]);
+		s = DB_STMT(db, SQL_IMG_LAYER_INSERT, e, V(i->id), V(k), V(i->layers.v[k]));
 		r = stmt_run(s, e);
-		if (r == -EBUSY) {
-			err_clear(e);
-			return err_set(e, ENOENT, "image %s: layer %s is not there", i->id, i->layers.v[k]);
-		}
+		if (r == -EBUSY)
+			return err_instead(e, ENOENT, "image %s: layer %s is not there", i->id, i->layers.v[k]);
 		TRY(r);
 	}
 	meta_write(db, i->id);
@@ -253,20 +195,17 @@ int image_insert(struct db *db, const struct image_row *i, struct err *e)
 int image_get(struct db *db, const char *id, struct image_row *ret, struct err *e)
 {
 	AUTO_DONE(image_row_done) struct image_row i = { 0 };
-	struct stmt *s = stmt_key(db, SQL_IMG_GET, id, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_IMG_GET, e, V(id));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	i = (struct image_row){
 		.id = stmt_dup(s, 0), .config = stmt_dup(s, 1), .manifest = stmt_dup(s, 2), .os = stmt_dup(s, 3),
 		.architecture = stmt_dup(s, 4), .variant = stmt_dup(s, 5), .size = stmt_int(s, 6), .created_ns = stmt_int(s, 7),
 	};
 	stmt_reset(s);
-	TRY(strings(stmt_key(db, SQL_IMG_LAYERS, id, e), &i.layers, e));
+	TRY(stmt_strings(DB_STMT(db, SQL_IMG_LAYERS, e, V(id)), &i.layers, e));
 	*ret = i;
 	i = (struct image_row){ 0 };
 	return 0;
@@ -278,20 +217,18 @@ int image_find_prefix(struct db *db, const char *hex, struct strv *ret_ids, stru
 
 	if (strspn(hex, "0123456789abcdef") != strlen(hex))
 		return 0;
-	return strings(stmt_key(db, SQL_IMG_PREFIX, prefix, e), ret_ids, e);
+	return stmt_strings(DB_STMT(db, SQL_IMG_PREFIX, e, V(prefix)), ret_ids, e);
 }
 
 int image_list(struct db *db, struct strv *ret_ids, struct err *e)
 {
-	return strings(db_stmt(db, SQL_IMG_LIST, e), ret_ids, e);
+	return stmt_strings(db_stmt(db, SQL_IMG_LIST, e), ret_ids, e);
 }
 
 int image_delete(struct db *db, const char *id, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_IMG_DELETE, id, e);
+	struct stmt *s = DB_STMT(db, SQL_IMG_DELETE, e, V(id));
 
-	if (!s)
-		return -e->code;
 	TRY(stmt_run(s, e));
 	meta_write(db, id);
 	return 0;
@@ -306,15 +243,10 @@ static int name_set(struct db *db, const char *ref, const char *id, struct err *
 	int r;
 
 	TRY(image_name_get(db, ref, &before, e));
-	s = stmt_key(db, SQL_IMG_NAME_SET, ref, e);
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, id);
+	s = DB_STMT(db, SQL_IMG_NAME_SET, e, V(ref), V(id));
 	r = stmt_run(s, e);
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, ENOENT, "image %s is not there", id);
-	}
+	if (r == -EBUSY)
+		return err_instead(e, ENOENT, "image %s is not there", id);
 	TRY(r);
 	if (before && !streq(before, id))
 		meta_write(db, before);
@@ -330,14 +262,11 @@ int image_name_set(struct db *db, const char *ref, const char *id, struct err *e
 
 int image_name_get(struct db *db, const char *ref, char **ret_id, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_IMG_NAME_GET, ref, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_IMG_NAME_GET, e, V(ref));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	*ret_id = stmt_dup(s, 0);
 	stmt_reset(s);
 	return 0;
@@ -351,9 +280,7 @@ static int name_delete(struct db *db, const char *ref, struct err *e)
 
 	if (r != 0)
 		return r;
-	s = stmt_key(db, SQL_IMG_NAME_DELETE, ref, e);
-	if (!s)
-		return -e->code;
+	s = DB_STMT(db, SQL_IMG_NAME_DELETE, e, V(ref));
 	TRY(stmt_run(s, e));
 	meta_write(db, id);
 	return 0;
@@ -370,8 +297,6 @@ int image_name_list(struct db *db, struct image_names *ret, struct err *e)
 	struct stmt *s = db_stmt(db, SQL_IMG_NAME_LIST, e);
 	int r;
 
-	if (!s)
-		return -e->code;
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		ret->v[ret->n++] = (struct image_name){ .ref = stmt_dup(s, 0), .id = stmt_dup(s, 1) };
@@ -406,28 +331,16 @@ static struct image_remote remote_row(struct stmt *s)
 
 int image_remote_set(struct db *db, const struct image_remote *r, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_IMG_REMOTE_SET, r->ref, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 2, r->id);
-	stmt_bind_str(s, 3, r->digest);
-	stmt_bind_str(s, 4, r->manifest);
-	stmt_bind_int(s, 5, r->checked_ns);
-	TRY(stmt_run(s, e));
-	return 0;
+	return stmt_do(DB_STMT(db, SQL_IMG_REMOTE_SET, e, V(r->ref), V(r->id), V(r->digest), V(r->manifest), V(r->checked_ns)), e);
 }
 
 int image_remote_get(struct db *db, const char *ref, struct image_remote *ret, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_IMG_REMOTE_GET, ref, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_IMG_REMOTE_GET, e, V(ref));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	*ret = remote_row(s);
 	stmt_reset(s);
 	return 0;
@@ -435,11 +348,9 @@ int image_remote_get(struct db *db, const char *ref, struct image_remote *ret, s
 
 int image_remote_of(struct db *db, const char *id, struct image_remotes *ret, struct err *e)
 {
-	struct stmt *s = stmt_key(db, SQL_IMG_REMOTE_OF, id, e);
+	struct stmt *s = DB_STMT(db, SQL_IMG_REMOTE_OF, e, V(id));
 	int r;
 
-	if (!s)
-		return -e->code;
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		ret->v[ret->n++] = remote_row(s);

@@ -6,6 +6,7 @@
 #include "base/strv.h"
 #include "state/db.h"
 #include "state/sql.h"
+#include "state/stmt.h"
 #include <errno.h>
 
 /* ---- networks ---- */
@@ -49,13 +50,10 @@ static void network_read(struct stmt *s, struct network_row *n)
 
 static int subnets_read(struct db *db, struct network_row *n, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_SUBNET_LIST, e);
+	struct stmt *s = DB_STMT(db, SQL_SUBNET_LIST, e, V(n->id));
 	size_t cap = 0;
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, n->id);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&n->subnets, n->nsubnets, &cap, sizeof *n->subnets);
 		n->subnets[n->nsubnets++] = (struct subnet_row){
@@ -67,44 +65,19 @@ static int subnets_read(struct db *db, struct network_row *n, struct err *e)
 
 static int subnet_insert(struct db *db, int64_t network, size_t position, const struct subnet_row *sub, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_SUBNET_INSERT, e);
+	struct stmt *s = DB_STMT(db, SQL_SUBNET_INSERT, e, V(network), V(position), V(sub->cidr), V(sub->gateway), V(sub->ip_range), V(sub->aux));
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, network);
-	stmt_bind_int(s, 2, (int64_t)position);
-	stmt_bind_str(s, 3, sub->cidr);
-	stmt_bind_str(s, 4, sub->gateway);
-	stmt_bind_str(s, 5, sub->ip_range);
-	stmt_bind_str(s, 6, sub->aux);
 	return stmt_run(s, e);
 }
 
 static int insert_network(struct db *db, struct network_row *n, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_NET_INSERT, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_NET_INSERT, e, V(n->name), V(n->project), V(n->key), V(n->driver), V(n->options), V(n->labels),
+				V(n->hash), V(n->internal), V(n->attachable), V(n->ipv6), V(n->ipv4), V(n->deleting), V(n->created_ns));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, n->name);
-	stmt_bind_str(s, 2, n->project);
-	stmt_bind_str(s, 3, n->key);
-	stmt_bind_str(s, 4, n->driver);
-	stmt_bind_str(s, 5, n->options);
-	stmt_bind_str(s, 6, n->labels);
-	stmt_bind_str(s, 7, n->hash);
-	stmt_bind_int(s, 8, n->internal);
-	stmt_bind_int(s, 9, n->attachable);
-	stmt_bind_int(s, 10, n->ipv6);
-	stmt_bind_int(s, 11, n->ipv4);
-	stmt_bind_int(s, 12, n->deleting);
-	stmt_bind_int(s, 13, n->created_ns);
-	r = stmt_run(s, e);
-	if (r == -EEXIST) {
-		err_clear(e);
-		return err_set(e, EEXIST, "network name '%s' is in use", n->name);
-	}
+	if (r == -EEXIST)
+		return err_instead(e, EEXIST, "network name '%s' is in use", n->name);
 	TRY(r);
 	n->id = db_last_id(db);
 	for (size_t i = 0; i < n->nsubnets; i++)
@@ -137,34 +110,20 @@ static int network_one(struct db *db, struct stmt *s, struct network_row *ret, s
 
 int network_get(struct db *db, int64_t id, struct network_row *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_NET_GET, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, id);
-	return network_one(db, s, ret, e);
+	return network_one(db, DB_STMT(db, SQL_NET_GET, e, V(id)), ret, e);
 }
 
 int network_by_name(struct db *db, const char *name, struct network_row *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_NET_BY_NAME, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, name);
-	return network_one(db, s, ret, e);
+	return network_one(db, DB_STMT(db, SQL_NET_BY_NAME, e, V(name)), ret, e);
 }
 
 int network_list(struct db *db, const char *project, struct network_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, project ? SQL_NET_BY_PROJECT : SQL_NET_ALL, e);
+	struct stmt *s = project ? DB_STMT(db, SQL_NET_BY_PROJECT, e, V(project)) : db_stmt(db, SQL_NET_ALL, e);
 	size_t first = ret->n;
 	int r;
 
-	if (!s)
-		return -e->code;
-	if (project)
-		stmt_bind_str(s, 1, project);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		network_read(s, &ret->v[ret->n++]);
@@ -175,32 +134,17 @@ int network_list(struct db *db, const char *project, struct network_rows *ret, s
 	return 0;
 }
 
-/* Statements with ?1 = row id (or text id) that return the project to wake. */
-static int run_by_id(struct db *db, int sql, int64_t id, struct err *e)
-{
-	struct stmt *s = db_stmt(db, sql, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, id);
-	r = stmt_run_project(s, e);
-	return r < 0 ? r : 0;
-}
-
 int network_set_deleting(struct db *db, int64_t id, struct err *e)
 {
-	return run_by_id(db, SQL_NET_SET_DELETING, id, e);
+	return stmt_do_project(DB_STMT(db, SQL_NET_SET_DELETING, e, V(id)), e);
 }
 
 int network_delete(struct db *db, int64_t id, struct err *e)
 {
-	int r = run_by_id(db, SQL_NET_DELETE, id, e);
+	int r = stmt_do_project(DB_STMT(db, SQL_NET_DELETE, e, V(id)), e);
 
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, EBUSY, "network is in use: containers have an address in it");
-	}
+	if (r == -EBUSY)
+		return err_instead(e, EBUSY, "network is in use: containers have an address in it");
 	return r;
 }
 
@@ -218,16 +162,8 @@ void sandbox_row_done(struct sandbox_row *s)
 
 int sandbox_insert(struct db *db, const struct sandbox_row *b, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_BOX_INSERT, e);
+	struct stmt *s = DB_STMT(db, SQL_BOX_INSERT, e, V(b->id), V(b->project), V(b->service), V(b->number), V(b->mode), V(b->boot_id));
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, b->id);
-	stmt_bind_str(s, 2, b->project);
-	stmt_bind_str(s, 3, b->service);
-	stmt_bind_int(s, 4, b->number);
-	stmt_bind_str(s, 5, b->mode);
-	stmt_bind_str(s, 6, b->boot_id);
 	TRY(stmt_run(s, e));
 	db_touch(db, b->project);
 	return 0;
@@ -235,15 +171,11 @@ int sandbox_insert(struct db *db, const struct sandbox_row *b, struct err *e)
 
 int sandbox_get(struct db *db, const char *id, struct sandbox_row *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_BOX_GET, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_BOX_GET, e, V(id));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, id);
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	*ret = (struct sandbox_row){
 		.id = stmt_dup(s, 0), .project = stmt_dup(s, 1), .service = stmt_dup(s, 2), .number = stmt_int(s, 3),
 		.mode = stmt_dup(s, 4), .boot_id = stmt_dup(s, 5),
@@ -254,58 +186,26 @@ int sandbox_get(struct db *db, const char *id, struct sandbox_row *ret, struct e
 
 int sandbox_set_boot(struct db *db, const char *id, const char *boot_id, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_BOX_SET_BOOT, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, id);
-	stmt_bind_str(s, 2, boot_id);
-	r = stmt_run_project(s, e);
-	return r < 0 ? r : 0;
+	return stmt_do_project(DB_STMT(db, SQL_BOX_SET_BOOT, e, V(id), V(boot_id)), e);
 }
 
 int sandbox_members(struct db *db, const char *id, int64_t *ret_n, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_BOX_MEMBERS, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, id);
-	r = stmt_step(s, e);
-	if (r == 1)
-		*ret_n = stmt_int(s, 0);
-	stmt_reset(s);
-	return r < 0 ? r : 0;
+	return stmt_count(DB_STMT(db, SQL_BOX_MEMBERS, e, V(id)), ret_n, e);
 }
 
 int sandbox_left(struct db *db, const char *project, struct strv *ret_ids, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_BOX_LEFT, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, project);
-	while ((r = stmt_step(s, e)) == 1)
-		strv_add(ret_ids, stmt_str(s, 0));
-	return r;
+	return stmt_strings(DB_STMT(db, SQL_BOX_LEFT, e, V(project)), ret_ids, e);
 }
 
 int sandbox_delete(struct db *db, const char *id, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_BOX_DELETE, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_BOX_DELETE, e, V(id));
+	int r = stmt_do_project(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, id);
-	r = stmt_run_project(s, e);
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, EBUSY, "sandbox %.12s is in use by containers", id);
-	}
+	if (r == -EBUSY)
+		return err_instead(e, EBUSY, "sandbox %.12s is in use by containers", id);
 	return r < 0 ? r : 0;
 }
 
@@ -334,17 +234,10 @@ void endpoint_rows_done(struct endpoint_rows *l)
 /* Replaces the text of a uniqueness failure: which value, and who has it. */
 static int endpoint_taken(struct db *db, const struct endpoint_row *ep, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_HOLDER, e);
+	struct stmt *s = DB_STMT(db, SQL_EP_HOLDER, e, V(ep->network), V(ep->ipv4), V(ep->ipv6), V(ep->mac), V(ep->id));
 	const char *what, *kind;
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, ep->network);
-	stmt_bind_str(s, 2, ep->ipv4);
-	stmt_bind_str(s, 3, ep->ipv6);
-	stmt_bind_str(s, 4, ep->mac);
-	stmt_bind_int(s, 5, ep->id);
 	TRY(r = stmt_step(s, e));
 	if (r == 0)
 		return err_set(e, EADDRINUSE, "address is in use on this network");
@@ -358,32 +251,20 @@ static int endpoint_taken(struct db *db, const struct endpoint_row *ep, struct e
 
 static int names_set(struct db *db, int64_t id, int64_t network, const char *names, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_NAMES_CLEAR, e);
+	struct stmt *s = DB_STMT(db, SQL_EP_NAMES_CLEAR, e, V(id));
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, id);
 	TRY(stmt_run(s, e));
 	if (!names)
 		return 0;
-	s = db_stmt(db, SQL_EP_NAMES_ADD, e);
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, network);
-	stmt_bind_int(s, 2, id);
-	stmt_bind_str(s, 3, names);
+	s = DB_STMT(db, SQL_EP_NAMES_ADD, e, V(network), V(id), V(names));
 	return stmt_run(s, e);
 }
 
 static int touch_sandbox(struct db *db, const char *sandbox, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_PROJECT, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_EP_PROJECT, e, V(sandbox));
+	int r = stmt_step(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, sandbox);
-	r = stmt_step(s, e);
 	if (r == 1)
 		db_touch(db, stmt_str(s, 0));
 	stmt_reset(s);
@@ -392,22 +273,10 @@ static int touch_sandbox(struct db *db, const char *sandbox, struct err *e)
 
 static int insert_endpoint(struct db *db, struct endpoint_row *ep, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_INSERT, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_EP_INSERT, e, V(ep->sandbox), V(ep->network), V(ep->ifname), V(ep->ipv4), V(ep->ipv6), V(ep->mac),
+				V(ep->names), V(ep->options), V(ep->priority), V(ep->gw_priority));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, ep->sandbox);
-	stmt_bind_int(s, 2, ep->network);
-	stmt_bind_str(s, 3, ep->ifname);
-	stmt_bind_str(s, 4, ep->ipv4);
-	stmt_bind_str(s, 5, ep->ipv6);
-	stmt_bind_str(s, 6, ep->mac);
-	stmt_bind_str(s, 7, ep->names);
-	stmt_bind_str(s, 8, ep->options);
-	stmt_bind_int(s, 9, ep->priority);
-	stmt_bind_int(s, 10, ep->gw_priority);
-	r = stmt_run(s, e);
 	if (r == -EEXIST) {
 		err_clear(e);
 		return endpoint_taken(db, ep, e);
@@ -427,21 +296,10 @@ int endpoint_insert(struct db *db, struct endpoint_row *ep, struct err *e)
 
 static int update_endpoint(struct db *db, const struct endpoint_row *ep, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_UPDATE, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_EP_UPDATE, e, V(ep->id), V(ep->ifname), V(ep->ipv4), V(ep->ipv6), V(ep->mac), V(ep->names),
+				V(ep->options), V(ep->priority), V(ep->gw_priority));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, ep->id);
-	stmt_bind_str(s, 2, ep->ifname);
-	stmt_bind_str(s, 3, ep->ipv4);
-	stmt_bind_str(s, 4, ep->ipv6);
-	stmt_bind_str(s, 5, ep->mac);
-	stmt_bind_str(s, 6, ep->names);
-	stmt_bind_str(s, 7, ep->options);
-	stmt_bind_int(s, 8, ep->priority);
-	stmt_bind_int(s, 9, ep->gw_priority);
-	r = stmt_run(s, e);
 	if (r == -EEXIST) {
 		err_clear(e);
 		return endpoint_taken(db, ep, e);
@@ -459,14 +317,7 @@ int endpoint_update(struct db *db, const struct endpoint_row *ep, struct err *e)
 
 int endpoint_delete(struct db *db, int64_t id, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_DELETE, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, id);
-	r = stmt_run(s, e);
-	return r < 0 ? r : 0;
+	return stmt_do(DB_STMT(db, SQL_EP_DELETE, e, V(id)), e);
 }
 
 static int endpoint_list(struct stmt *s, struct endpoint_rows *ret, struct err *e)
@@ -486,32 +337,17 @@ static int endpoint_list(struct stmt *s, struct endpoint_rows *ret, struct err *
 
 int endpoint_by_sandbox(struct db *db, const char *sandbox, struct endpoint_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_BY_SANDBOX, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, sandbox);
-	return endpoint_list(s, ret, e);
+	return endpoint_list(DB_STMT(db, SQL_EP_BY_SANDBOX, e, V(sandbox)), ret, e);
 }
 
 int endpoint_by_network(struct db *db, int64_t network, struct endpoint_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_BY_NETWORK, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, network);
-	return endpoint_list(s, ret, e);
+	return endpoint_list(DB_STMT(db, SQL_EP_BY_NETWORK, e, V(network)), ret, e);
 }
 
 int endpoint_by_project(struct db *db, const char *project, struct endpoint_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_EP_BY_PROJECT, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, project);
-	return endpoint_list(s, ret, e);
+	return endpoint_list(DB_STMT(db, SQL_EP_BY_PROJECT, e, V(project)), ret, e);
 }
 
 /* ---- published ports ---- */
@@ -535,19 +371,11 @@ void port_rows_done(struct port_rows *l)
 /* 1: the very same row is there; 0: free. */
 static int port_check(struct db *db, const struct port_row *p, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_PORT_CONFLICT, e);
+	struct stmt *s = DB_STMT(db, SQL_PORT_CONFLICT, e, V(p->sandbox), V(p->proto), V(p->host_port), V(str0(p->host_ip)), V(p->ctr_port),
+				V(p->endpoint));
 	const char *ip;
-	int r;
+	int r = stmt_step(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, p->sandbox);
-	stmt_bind_str(s, 2, p->proto);
-	stmt_bind_int(s, 3, p->host_port);
-	stmt_bind_str(s, 4, str0(p->host_ip));
-	stmt_bind_int(s, 5, p->ctr_port);
-	stmt_bind_int(s, 6, p->endpoint);
-	r = stmt_step(s, e);
 	if (r <= 0)
 		return r;
 	if (!stmt_int(s, 0)) {
@@ -566,15 +394,7 @@ static int insert_port(struct db *db, const struct port_row *p, struct err *e)
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	s = db_stmt(db, SQL_PORT_INSERT, e);
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, p->sandbox);
-	stmt_bind_str(s, 2, p->proto);
-	stmt_bind_str(s, 3, str0(p->host_ip));
-	stmt_bind_int(s, 4, p->host_port);
-	stmt_bind_int(s, 5, p->ctr_port);
-	stmt_bind_int(s, 6, p->endpoint);
+	s = DB_STMT(db, SQL_PORT_INSERT, e, V(p->sandbox), V(p->proto), V(str0(p->host_ip)), V(p->host_port), V(p->ctr_port), V(p->endpoint));
 	TRY(stmt_run(s, e));
 	return touch_sandbox(db, p->sandbox, e);
 }
@@ -587,13 +407,9 @@ int port_insert(struct db *db, const struct port_row *p, struct err *e)
 
 int port_by_sandbox(struct db *db, const char *sandbox, struct port_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, sandbox ? SQL_PORT_BY_SANDBOX : SQL_PORT_ALL, e);
+	struct stmt *s = sandbox ? DB_STMT(db, SQL_PORT_BY_SANDBOX, e, V(sandbox)) : db_stmt(db, SQL_PORT_ALL, e);
 	int r;
 
-	if (!s)
-		return -e->code;
-	if (sandbox)
-		stmt_bind_str(s, 1, sandbox);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		ret->v[ret->n++] = (struct port_row){
@@ -606,13 +422,9 @@ int port_by_sandbox(struct db *db, const char *sandbox, struct port_rows *ret, s
 
 int port_delete_of(struct db *db, const char *sandbox, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_PORT_DELETE_OF, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_PORT_DELETE_OF, e, V(sandbox));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, sandbox);
-	r = stmt_run(s, e);
 	if (r > 0)
 		return touch_sandbox(db, sandbox, e);
 	return r < 0 ? r : 0;
@@ -624,15 +436,10 @@ int port_delete_of(struct db *db, const char *sandbox, struct err *e)
 static int dns_find(struct db *db, int64_t network, const char *project, const char *name, bool only, int family, struct strv *ret,
 		    struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_DNS_FIND, e);
+	struct stmt *s = DB_STMT(db, SQL_DNS_FIND, e, V(network), V(name), V(project));
 	bool found = false, own = only;
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, network);
-	stmt_bind_str(s, 2, name);
-	stmt_bind_str(s, 3, project);
 	while ((r = stmt_step(s, e)) == 1) {
 		const char *ip = stmt_str(s, family == 6 ? 1 : 0);
 

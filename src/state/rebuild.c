@@ -22,6 +22,7 @@
 #include "state/container_store.h"
 #include "state/image_store.h"
 #include "state/sql.h"
+#include "state/stmt.h"
 #include "state/volume_store.h"
 #include <dirent.h>
 #include <errno.h>
@@ -178,12 +179,7 @@ static int container_found(struct db *db, const char *name, const char *text, si
  * one can have been: minutes since 2025, more than one network a minute is not made for years. */
 static int seed_numbers(struct db *db, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_SEED_SEQUENCE, e);
-
-	if (!s)
-		return -e->code;
-	stmt_bind_int(s, 1, (time_now_ns() / 1000000000 - 1735689600) / 60);
-	return stmt_run(s, e);
+	return stmt_run(DB_STMT(db, SQL_SEED_SEQUENCE, e, V((time_now_ns() / 1000000000 - 1735689600) / 60)), e);
 }
 
 static const struct {

@@ -1,12 +1,12 @@
-# state: SQLite rows and locks. Only db.c knows sqlite3.
+# state: SQLite rows and locks. Only db.c and stmt.c know sqlite3.
 noinst_LIBRARIES += libstate.a
 libstate_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 libstate_a_SOURCES = \
-	src/state/build_store.c src/state/build_store.h src/state/container_store.c src/state/container_store.h src/state/db.c src/state/db.h \
+	src/state/build_store.c src/state/build_store.h src/state/container_store.c src/state/container_store.h src/state/db.c src/state/db.h src/state/db_priv.h \
 	src/state/event_store.c src/state/event_store.h src/state/image_store.c src/state/image_store.h \
 	src/state/lock.c src/state/lock.h src/state/network_store.c src/state/network_store.h \
 	src/state/project_store.c src/state/project_store.h src/state/rebuild.c src/state/schema.c src/state/schema.h \
-	src/state/sql.c src/state/sql.h src/state/volume_store.c src/state/volume_store.h
+	src/state/sql.c src/state/sql.h src/state/stmt.c src/state/stmt.h src/state/volume_store.c src/state/volume_store.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_state

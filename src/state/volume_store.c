@@ -7,6 +7,7 @@
 #include "base/strv.h"
 #include "state/db.h"
 #include "state/sql.h"
+#include "state/stmt.h"
 #include <errno.h>
 
 void volume_row_done(struct volume_row *v)
@@ -40,21 +41,10 @@ static void row_read(struct stmt *s, struct volume_row *v)
 
 int volume_insert(struct db *db, const struct volume_row *v, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_VOL_INSERT, e);
+	struct stmt *s = DB_STMT(db, SQL_VOL_INSERT, e, V(v->name), V(v->project), V(v->key), V(v->driver ? v->driver : "local"), V(v->options),
+				V(v->labels), V(v->hash), V(v->anonymous), V(v->deleting), V(v->created_ns));
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, v->name);
-	stmt_bind_str(s, 2, v->project);
-	stmt_bind_str(s, 3, v->key);
-	stmt_bind_str(s, 4, v->driver ? v->driver : "local");
-	stmt_bind_str(s, 5, v->options);
-	stmt_bind_str(s, 6, v->labels);
-	stmt_bind_str(s, 7, v->hash);
-	stmt_bind_int(s, 8, v->anonymous);
-	stmt_bind_int(s, 9, v->deleting);
-	stmt_bind_int(s, 10, v->created_ns);
 	TRY(r = stmt_run(s, e));
 	if (r > 0)
 		db_touch(db, v->project);
@@ -63,15 +53,11 @@ int volume_insert(struct db *db, const struct volume_row *v, struct err *e)
 
 int volume_get(struct db *db, const char *name, struct volume_row *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_VOL_GET, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_VOL_GET, e, V(name));
+	int r = stmt_one(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, name);
-	r = stmt_step(s, e);
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r != 0)
+		return r;
 	row_read(s, ret);
 	stmt_reset(s);
 	return 0;
@@ -79,13 +65,9 @@ int volume_get(struct db *db, const char *name, struct volume_row *ret, struct e
 
 int volume_list(struct db *db, const char *project, struct volume_rows *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, project ? SQL_VOL_BY_PROJECT : SQL_VOL_ALL, e);
+	struct stmt *s = project ? DB_STMT(db, SQL_VOL_BY_PROJECT, e, V(project)) : db_stmt(db, SQL_VOL_ALL, e);
 	int r;
 
-	if (!s)
-		return -e->code;
-	if (project)
-		stmt_bind_str(s, 1, project);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		row_read(s, &ret->v[ret->n++]);
@@ -95,17 +77,11 @@ int volume_list(struct db *db, const char *project, struct volume_rows *ret, str
 
 static int run_by_name(struct db *db, int sql, const char *name, struct err *e)
 {
-	struct stmt *s = db_stmt(db, sql, e);
-	int r;
+	struct stmt *s = DB_STMT(db, sql, e, V(name));
+	int r = stmt_do_project(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, name);
-	r = stmt_run_project(s, e);
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, EBUSY, "volume '%s' is in use by containers", name);
-	}
+	if (r == -EBUSY)
+		return err_instead(e, EBUSY, "volume '%s' is in use by containers", name);
 	return r < 0 ? r : 0;
 }
 
@@ -121,47 +97,22 @@ int volume_delete(struct db *db, const char *name, struct err *e)
 
 int volume_use(struct db *db, const char *volume, const char *container, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_VOL_USE, e);
-	int r;
+	struct stmt *s = DB_STMT(db, SQL_VOL_USE, e, V(volume), V(container));
+	int r = stmt_run(s, e);
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, volume);
-	stmt_bind_str(s, 2, container);
-	r = stmt_run(s, e);
-	if (r == -EBUSY) {
-		err_clear(e);
-		return err_set(e, ENOENT, "volume '%s' or container %.12s is gone", volume, container);
-	}
+	if (r == -EBUSY)
+		return err_instead(e, ENOENT, "volume '%s' or container %.12s is gone", volume, container);
 	return r < 0 ? r : 0;
 }
 
 int volume_users(struct db *db, const char *volume, int64_t *ret_n, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_VOL_USERS, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, volume);
-	r = stmt_step(s, e);
-	if (r == 1)
-		*ret_n = stmt_int(s, 0);
-	stmt_reset(s);
-	return r < 0 ? r : 0;
+	return stmt_count(DB_STMT(db, SQL_VOL_USERS, e, V(volume)), ret_n, e);
 }
 
 int volume_user_names(struct db *db, const char *volume, struct strv *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_VOL_USER_NAMES, e);
-	int r;
-
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, volume);
-	while ((r = stmt_step(s, e)) == 1)
-		strv_add(ret, stmt_str(s, 0));
-	return r;
+	return stmt_strings(DB_STMT(db, SQL_VOL_USER_NAMES, e, V(volume)), ret, e);
 }
 
 void volume_uses_done(struct volume_uses *l)
@@ -176,12 +127,9 @@ void volume_uses_done(struct volume_uses *l)
 
 int volume_uses_of_project(struct db *db, const char *project, struct volume_uses *ret, struct err *e)
 {
-	struct stmt *s = db_stmt(db, SQL_VOL_USES_OF_PROJECT, e);
+	struct stmt *s = DB_STMT(db, SQL_VOL_USES_OF_PROJECT, e, V(project));
 	int r;
 
-	if (!s)
-		return -e->code;
-	stmt_bind_str(s, 1, project);
 	while ((r = stmt_step(s, e)) == 1) {
 		xgrow(&ret->v, ret->n, &ret->cap, sizeof *ret->v);
 		ret->v[ret->n++] = (struct volume_used){ .volume = stmt_dup(s, 0), .container = stmt_dup(s, 1) };

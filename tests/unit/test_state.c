@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "state/container_store.h"
 #include "state/db.h"
+#include "state/stmt.h"
 #include "state/event_store.h"
 #include "state/image_store.h"
 #include "state/lock.h"
