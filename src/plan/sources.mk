@@ -11,12 +11,12 @@ EXTRA_DIST += tests/cases/plan tests/cases/lower
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_plan
 TESTS += tests/unit/test_plan
-tests_unit_test_plan_SOURCES = tests/unit/test_plan.c
+tests_unit_test_plan_SOURCES = tests/unit/test_plan.c tests/unit/case_dirs.h
 tests_unit_test_plan_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_plan_LDADD = libplan.a libstate.a libcompose.a libbase.a $(SQLITE_LIBS) $(YAML_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_lower
 TESTS += tests/unit/test_lower
-tests_unit_test_lower_SOURCES = tests/unit/test_lower.c
+tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/case_dirs.h
 tests_unit_test_lower_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_lower_LDADD = libplan.a libcontainer.a libimage.a libkernel.a libstate.a libcompose.a libbase.a $(SECCOMP_LIBS) \
 	$(SQLITE_LIBS) $(YAML_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)

@@ -18,6 +18,7 @@
 #include "engine/image/store.h"
 #include "state/container_store.h"
 #include "state/db.h"
+#include "scratch_store.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,35 +27,6 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
-
-struct store {
-	char dir[64];
-	struct dirs dirs;
-	struct db *db;
-};
-
-static void store_open(struct store *s)
-{
-	auto_free char *root = NULL, *run = NULL;
-	AUTO_ERR(e);
-
-	snprintf(s->dir, sizeof(s->dir), "/tmp/gantry-image-XXXXXX");
-	assert_non_null(mkdtemp(s->dir));
-	root = xasprintf("%s/root", s->dir);
-	run = xasprintf("%s/run", s->dir);
-	dirs_init(&s->dirs, root, run);
-	if (dirs_prepare(&s->dirs, &e) < 0 || db_open(&s->dirs, 0, &s->db, &e) < 0)
-		fail_msg("%s", err_text(&e));
-}
-
-static void store_close(struct store *s)
-{
-	AUTO_ERR(e);
-
-	db_close(s->db);
-	dirs_done(&s->dirs);
-	assert_int_equal(file_remove_tree_path(s->dir, &e), 0);
-}
 
 static int count(const struct store *s, const char *sub)
 {

@@ -15,9 +15,8 @@
 #include "engine/container/spec.h"
 #include "engine/image/store.h"
 #include "plan/lower.h"
-#include <dirent.h>
+#include "case_dirs.h"
 #include <errno.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -158,23 +157,6 @@ static int run(struct lcase *c, char **ret, struct err *e)
 	return 0;
 }
 
-static void compare(const struct lcase *c, const char *name, const char *got)
-{
-	auto_free char *path = path_join(c->dir, name);
-	auto_free char *want = NULL;
-	struct err e = ERR_INIT;
-
-	if (getenv("UPDATE")) {
-		if (file_replace(path, got, strlen(got), 0644, false, &e) < 0)
-			fail_msg("%s", err_text(&e));
-		return;
-	}
-	if (file_read(path, TEXT_MAX, &want, NULL, &e) < 0)
-		fail_msg("%s; came out:\n%s", err_text(&e), got);
-	if (!streq(want, got))
-		fail_msg("%s\n--- wanted\n%s--- got\n%s", c->dir, want, got);
-}
-
 static void one_case(void **state)
 {
 	struct lcase c = { .dir = *state, .arena = arena_new() };
@@ -185,10 +167,10 @@ static void one_case(void **state)
 		auto_free char *plain = neutral(err_text(&e), c.dir);
 		auto_free char *said = xasprintf("%s\n", plain);
 
-		compare(&c, "expect.err", said);
+		case_compare(c.dir, "expect.err", said);
 		err_clear(&e);
 	} else {
-		compare(&c, "expect", text);
+		case_compare(c.dir, "expect", text);
 	}
 	free(text);
 	ctr_spec_free(c.other);
@@ -200,32 +182,5 @@ static void one_case(void **state)
 
 int main(int argc, char **argv)
 {
-	const char *srcdir = getenv("srcdir");
-	auto_free char *rel = path_join(srcdir ? srcdir : ".", "tests/cases/lower");
-	char root[PATH_MAX];
-	struct CMUnitTest *tests = NULL;
-	size_t n = 0, cap = 0;
-	struct dirent *ent;
-	DIR *d;
-	int r;
-
-	if (!realpath(rel, root) || !(d = opendir(root))) {
-		fprintf(stderr, "%s: not there\n", rel);
-		return 1;
-	}
-	while ((ent = readdir(d)))
-		if (ent->d_name[0] != '.' && (argc < 2 || streq(argv[1], ent->d_name))) {
-			xgrow(&tests, n, &cap, sizeof *tests);
-			tests[n] = (struct CMUnitTest){ .name = xstrdup(ent->d_name), .test_func = one_case };
-			tests[n].initial_state = path_join(root, ent->d_name);
-			n++;
-		}
-	closedir(d);
-	r = _cmocka_run_group_tests("lower", tests, n, NULL, NULL);
-	for (size_t i = 0; i < n; i++) {
-		free((char *)tests[i].name);
-		free(tests[i].initial_state);
-	}
-	free(tests);
-	return r;
+	return case_dirs_run("lower", argc > 1 ? argv[1] : NULL, one_case);
 }

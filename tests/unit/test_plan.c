@@ -21,7 +21,7 @@
 #include "compose/load.h"
 #include "plan/observe.h"
 #include "plan/plan.h"
-#include <dirent.h>
+#include "case_dirs.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -355,23 +355,6 @@ static int run(struct pcase *c, char **ret, struct err *e)
 	return 0;
 }
 
-static void compare(struct pcase *c, const char *name, const char *got)
-{
-	auto_free char *path = path_join(c->dir, name);
-	auto_free char *want = NULL;
-	struct err e = ERR_INIT;
-
-	if (getenv("UPDATE")) {
-		if (file_replace(path, got, strlen(got), 0644, false, &e) < 0)
-			fail_msg("%s", err_text(&e));
-		return;
-	}
-	if (file_read(path, TEXT_MAX, &want, NULL, &e) < 0)
-		fail_msg("%s; came out:\n%s", err_text(&e), got);
-	if (!streq(want, got))
-		fail_msg("%s\n--- wanted\n%s--- got\n%s", c->dir, want, got);
-}
-
 static void one_case(void **state)
 {
 	struct pcase c = { .dir = *state, .arena = arena_new() };
@@ -381,10 +364,10 @@ static void one_case(void **state)
 	if (run(&c, &text, &e) < 0) {
 		auto_free char *said = xasprintf("%s\n%s%s%s", err_text(&e), e.hint ? "hint: " : "", str0(e.hint), e.hint ? "\n" : "");
 
-		compare(&c, "expect.err", said);
+		case_compare(c.dir, "expect.err", said);
 		err_clear(&e);
 	} else {
-		compare(&c, "expect", text);
+		case_compare(c.dir, "expect", text);
 	}
 	free(text);
 	observed_free(c.o);
@@ -397,39 +380,7 @@ static void one_case(void **state)
 	arena_free(c.arena);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct CMUnitTest *)a)->name, ((const struct CMUnitTest *)b)->name);
-}
-
 int main(int argc, char **argv)
 {
-	const char *srcdir = getenv("srcdir"), *given = getenv("CASES");
-	auto_free char *root = given ? xstrdup(given) : path_join(srcdir ? srcdir : ".", "tests/cases/plan");
-	struct CMUnitTest *tests = NULL;
-	size_t n = 0, cap = 0;
-	struct dirent *ent;
-	DIR *d = opendir(root);
-	int r;
-
-	if (!d) {
-		fprintf(stderr, "%s: not there\n", root);
-		return 1;
-	}
-	while ((ent = readdir(d)))
-		if (ent->d_name[0] != '.' && (argc < 2 || streq(argv[1], ent->d_name))) {
-			xgrow(&tests, n, &cap, sizeof *tests);
-			tests[n] = (struct CMUnitTest){ .name = xstrdup(ent->d_name), .test_func = one_case };
-			tests[n].initial_state = path_join(root, ent->d_name);
-			n++;
-		}
-	closedir(d);
-	qsort(tests, n, sizeof *tests, by_name);
-	r = _cmocka_run_group_tests("plan", tests, n, NULL, NULL);
-	for (size_t i = 0; i < n; i++) {
-		free((char *)tests[i].name);
-		free(tests[i].initial_state);
-	}
-	free(tests);
-	return r;
+	return case_dirs_run("plan", argc > 1 ? argv[1] : NULL, one_case);
 }
