@@ -18,7 +18,7 @@
 #include "engine/image/store.h"
 #include "state/container_store.h"
 #include "state/db.h"
-#include "scratch_store.h"
+#include "tests/unit/scratch_store.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

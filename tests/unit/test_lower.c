@@ -15,7 +15,7 @@
 #include "engine/container/spec.h"
 #include "engine/image/store.h"
 #include "plan/lower.h"
-#include "case_dirs.h"
+#include "tests/unit/case_dirs.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -21,7 +21,7 @@
 #include "compose/load.h"
 #include "plan/observe.h"
 #include "plan/plan.h"
-#include "case_dirs.h"
+#include "tests/unit/case_dirs.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

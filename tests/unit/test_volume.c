@@ -12,7 +12,7 @@
 #include "engine/volume/volume.h"
 #include "state/container_store.h"
 #include "state/db.h"
-#include "scratch_store.h"
+#include "tests/unit/scratch_store.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
