@@ -34,6 +34,7 @@ struct http_request {
 	/* A body that comes with a status of 2xx goes here, piece by piece; < 0 with e set ends the request. NULL: to TEXT. */
 	int (*sink)(struct http_request *r, const void *p, size_t n, struct err *e);
 	void *arg;
+	int64_t connect_ms;       /* most time to connect in, 0: 30 s */
 	size_t max;               /* most bytes of TEXT; 0: HTTP_TEXT_MAX */
 	/* what came back */
 	long status;              /* 0: nothing */

@@ -59,7 +59,7 @@ static int read_credentials(struct registry *r, const struct registry_options *o
 			a->cred.identity = xstrdup0(o->credential->identity);
 			continue;
 		}
-		res = credential_get(r->hosts.v[i].name, r->repo, &a->cred, e);
+		res = credential_get(r->hosts.v[i].name, r->hosts.v[i].repo ? r->hosts.v[i].repo : r->repo, &a->cred, e);
 		if (res < 0)
 			return err_wrap(e, "credentials");
 		a->anonymous = res == 1;
@@ -88,7 +88,7 @@ int registry_open(struct loop *loop, const struct registry_options *o, struct re
 	uname(&u);
 	agent = xasprintf("gantry/%s (linux; %.60s)", PACKAGE_VERSION, u.machine);
 	TRY(http_new(loop, agent, &r->http, e));
-	TRY(registry_hosts_read(o->root, o->ref->host, o->push, &r->hosts, e));
+	TRY(registry_hosts_read(o->root, o->ref, o->push, &r->hosts, e));
 	r->state = xcalloc(r->hosts.n, sizeof(*r->state));
 	r->name = xstrdup(o->ref->host);
 	r->repo = xstrdup(str0(o->ref->path));
@@ -132,15 +132,32 @@ static struct host_state *state_of(const struct call *c)
 	return &c->r->state[c->host];
 }
 
+/* What stands between the host and the call's path, and what of the path is another there. Caller frees. */
+static char *host_path(const struct call *c)
+{
+	const struct registry_host *h = host_of(c);
+	const char *rest = h->repo && *c->r->repo ? str_after(c->path, c->r->repo) : NULL;
+	auto_free char *path = rest ? xasprintf("%s%s", h->repo, rest) : xstrdup(c->path), *ns = NULL;
+
+	if (h->ns) {
+		auto_free char *name = http_escape(c->r->name);
+
+		ns = xasprintf("%cns=%s", strchr(path, '?') ? '&' : '?', name);
+	}
+	return xasprintf("%s/%s%s", h->exact ? "" : "/v2", path, str0(ns));
+}
+
 static char *call_url(const struct call *c)
 {
 	const char *url = host_of(c)->url, *rest = str_after(url, "https://");
+	auto_free char *path = NULL;
 
 	if (c->target)
 		return xstrdup(c->target);
 	if (str_starts(c->path, "http"))
 		return xstrdup(c->path);
-	return state_of(c)->plain && rest ? xasprintf("http://%s/v2/%s", rest, c->path) : xasprintf("%s/v2/%s", url, c->path);
+	path = host_path(c);
+	return state_of(c)->plain && rest ? xasprintf("http://%s%s", rest, path) : xasprintf("%s%s", url, path);
 }
 
 /* The address of the host itself, as it is spoken to now. */
@@ -158,6 +175,7 @@ static int call_begin(struct call *c, struct err *e)
 {
 	struct http_request *q = &c->q;
 	const char *auth = auth_header(&state_of(c)->auth);
+	bool own;
 
 	http_request_done(q);
 	q->method = c->method;
@@ -170,12 +188,14 @@ static int call_begin(struct call *c, struct err *e)
 		strv_addf(&q->headers, "Content-Range: %s", c->content_range);
 	if (c->range > 0)
 		strv_addf(&q->headers, "Range: bytes=%lld-", (long long)c->range);
-	if (auth && is_own(c, q->url)) {
+	own = is_own(c, q->url);
+	if (own && auth)
 		strv_add(&q->headers, auth);
+	if (own)
+		strv_copy(&q->headers, &host_of(c)->headers);
+	if (own || host_of(c)->insecure)
 		q->tls = &host_of(c)->tls;
-	} else if (is_own(c, q->url) || host_of(c)->insecure) {
-		q->tls = &host_of(c)->tls;
-	}
+	q->connect_ms = own ? host_of(c)->connect_ms : 0;
 	q->max = c->max;
 	q->body = c->body;
 	q->body_len = c->body_len;
@@ -203,6 +223,14 @@ static void tell_mirror(struct call *c, const struct err *why)
 		strv_add_unique(&c->r->mirrors, text);
 }
 
+/* The registry itself is asked for everything. */
+static bool may_ask(const struct call *c)
+{
+	const struct registry_host *h = host_of(c);
+
+	return !h->mirror || !(c->origin_only || state_of(c)->failed || (c->by_tag ? h->no_tags : h->no_digests));
+}
+
 /* To the next host, when this one is a mirror. */
 static int next_host(struct call *c, const struct err *why)
 {
@@ -211,22 +239,35 @@ static int next_host(struct call *c, const struct err *why)
 	tell_mirror(c, why);
 	if (why->code == ECONNREFUSED || why->code == EHOSTUNREACH || why->code == ETIMEDOUT || why->code == EPROTO)
 		state_of(c)->failed = true;
-	c->host++;
+	do
+		c->host++;
+	while (!may_ask(c));
 	c->tried = c->redirects = c->auths = 0;
 	free(TAKE(c->target));
 	return 1;
 }
 
+/* What is needed there. */
+static void scopes_at(const struct call *c, struct strv *to)
+{
+	if (host_of(c)->repo)
+		strv_addf(to, "repository:%s:pull", host_of(c)->repo);
+	else
+		strv_copy(to, &c->r->scopes);
+}
+
 static int challenged(struct call *c, struct err *e)
 {
 	const struct registry_host *h = host_of(c);
+	AUTO_STRV(scopes);
 	AUTO_ERR(failure);
 
 	if (c->target && !is_own(c, c->q.url))
 		return 0; /* a storage address that has expired, most of all */
 	if (c->auths++ >= AUTHS_MAX)
 		return 0;
-	if (auth_answer(&state_of(c)->auth, c->r->http, &c->q, h->name, &c->r->scopes, &h->tls, &c->r->hosts.token_hosts, &failure) >= 0)
+	scopes_at(c, &scopes);
+	if (auth_answer(&state_of(c)->auth, c->r->http, &c->q, h->name, &scopes, &h->tls, &c->r->hosts.token_hosts, &failure) >= 0)
 		return again(c, 0);
 	if (next_host(c, &failure))
 		return again(c, 0);
@@ -349,9 +390,7 @@ static int call_ended(struct call *c, struct err *e)
 
 static void first_host(struct call *c)
 {
-	size_t last = c->r->hosts.n - 1;
-
-	for (c->host = 0; c->host < last && (c->origin_only || c->r->state[c->host].failed); c->host++)
+	for (c->host = 0; !may_ask(c); c->host++)
 		;
 }
 
@@ -404,6 +443,7 @@ int registry_head(struct registry *r, const char *tag, char digest[DIGEST_STR], 
 	const char *said;
 
 	c.path = xasprintf("%s/manifests/%s", r->repo, tag);
+	c.by_tag = !strchr(tag, ':');
 	c.accept = accept_manifests;
 	/* It has no body that would say why: GET does. Some do not allow HEAD at all. */
 	if (call_run(&c, &failure) < 0)
@@ -436,6 +476,7 @@ static int manifest_once(struct registry *r, const char *tag, bool origin_only, 
 	const char *said, *type;
 
 	c.path = xasprintf("%s/manifests/%s", r->repo, tag);
+	c.by_tag = !strchr(tag, ':');
 	c.accept = accept_manifests;
 	c.max = MANIFEST_MAX;
 	c.origin_only = origin_only;

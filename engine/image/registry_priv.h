@@ -45,6 +45,7 @@ struct call {
 	int (*sink)(struct http_request *q, const void *p, size_t n, struct err *e);
 	void *arg;
 	bool origin_only;
+	bool by_tag;            /* not every mirror may say what a tag is */
 	bool once;              /* not made again after a failure */
 	int tried, redirects, auths;
 	int64_t again_ns;       /* CLOCK_MONOTONIC */

@@ -3,15 +3,16 @@ noinst_LIBRARIES += libimage.a libimageio.a
 libimage_a_SOURCES = \
 	engine/image/blob.c engine/image/blob.h engine/image/blob_collect.c engine/image/change.c engine/image/change.h engine/image/config.c engine/image/cred.c \
 	engine/image/cred.h engine/image/driver.c \
+	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/ref.c engine/image/ref.h \
-	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/wire.c engine/image/wire.h
+	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h
 libimageio_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 libimageio_a_SOURCES = \
 	engine/image/archive.c engine/image/archive.h engine/image/auth.c engine/image/auth.h engine/image/bytes.c engine/image/bytes.h \
 	engine/image/challenge.c engine/image/challenge.h engine/image/deflate.c engine/image/deflate.h engine/image/digest.c engine/image/digest.h \
-	engine/image/download.c engine/image/download.h engine/image/hosts.c engine/image/hosts.h engine/image/http.c engine/image/http.h \
+	engine/image/download.c engine/image/download.h engine/image/http.c engine/image/http.h \
 	engine/image/inflate.c engine/image/jail.c engine/image/jail.h \
 	engine/image/job.c engine/image/job.h engine/image/job_priv.h engine/image/layer.c engine/image/layer.h engine/image/layer_job.c engine/image/layer_job.h \
 	engine/image/pack.c engine/image/pack.h engine/image/pull.c engine/image/pull.h engine/image/push.c engine/image/push.h \

@@ -7,7 +7,10 @@
 #include "base/strv.h"
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/table.h"
 #include "config.h"
+#include "engine/image/hosts.h"
+#include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "engine/kernel/cgroup.h"
 #include "engine/kernel/probe.h"
@@ -18,10 +21,11 @@
 #include <sys/utsname.h>
 
 struct info_opts {
-	const char *format;
+	const char *format, *registries;
 };
 static const struct opt info_rows[] = {
 	OPT('f', "format", OPT_STR, struct info_opts, format, "FORMAT", "json or a template such as '{{.StorageDriver}}'"),
+	OPT(0, "registries", OPT_STR, struct info_opts, registries, "IMAGE", "Which hosts are asked for IMAGE, in what order, and which file says so"),
 	OPT_END
 };
 
@@ -117,11 +121,70 @@ static void print_plain(const struct cJSON *o)
 	}
 }
 
+/* ---- --registries ---- */
+
+static struct cJSON *host_json(const struct registry_host *h, const struct ref *ref)
+{
+	struct cJSON *o = json_object();
+
+	json_add_str(o, "URL", h->url);
+	json_add_str(o, "Repository", h->repo ? h->repo : ref->path);
+	json_add_bool(o, "Mirror", h->mirror);
+	json_add_bool(o, "Insecure", h->insecure || h->tls.insecure);
+	json_add_str(o, "Asked", h->no_tags ? "by digest" : h->no_digests ? "by tag" : "for everything");
+	json_add_bool(o, "Authorities", h->tls.ca != NULL);
+	json_add_bool(o, "ClientCertificate", h->tls.cert != NULL);
+	json_add_str(o, "From", h->from ? h->from : "");
+	return o;
+}
+
+static void print_hosts(const struct cJSON *list)
+{
+	static const char *const headings[] = { "HOST", "REPOSITORY", "KIND", "TLS", "ASKED", "FROM", NULL };
+	AUTO_DONE(table_done) struct table t;
+
+	table_init(&t, headings);
+	for (const struct cJSON *c = json_first(list); c; c = json_next(c)) {
+		table_cell(&t, json_str(c, "URL"));
+		table_cell(&t, json_str(c, "Repository"));
+		table_cell(&t, json_bool(c, "Mirror", false) ? "mirror" : "registry");
+		table_cellf(&t, "%s%s", json_bool(c, "Insecure", false) ? "not verified" : json_bool(c, "Authorities", false) ? "own authority" : "verified",
+			json_bool(c, "ClientCertificate", false) ? ", client certificate" : "");
+		table_cell(&t, json_str(c, "Asked"));
+		table_cell(&t, json_str(c, "From"));
+	}
+	table_print(&t, stdout);
+}
+
+static int info_registries(struct app *app, const struct info_opts *o, struct err *e)
+{
+	AUTO_DONE(ref_done) struct ref ref = { 0 };
+	AUTO_DONE(registry_hosts_done) struct registry_hosts hosts = { 0 };
+	AUTO(json_free) struct cJSON *list = json_array();
+	auto_free char *text = NULL;
+
+	if (o->format && !streq(o->format, "json"))
+		return err_set(e, EINVAL, "--registries is shown as a table or with --format json");
+	TRY(ref_parse_tagged(o->registries, &ref, e));
+	TRY(registry_hosts_read(app->dirs.root, &ref, false, &hosts, e));
+	for (size_t i = 0; i < hosts.n; i++)
+		json_add(list, NULL, host_json(&hosts.v[i], &ref));
+	if (!o->format) {
+		print_hosts(list);
+		return 0;
+	}
+	text = json_text(list, false);
+	printf("%s\n", text);
+	return 0;
+}
+
 static int info_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct info_opts *o = opts;
 	AUTO(json_free) struct cJSON *info = json_object();
 
+	if (o->registries)
+		return info_registries(app, o, e);
 	TRY(collect(app, info, e));
 	if (o->format && streq(o->format, "json")) {
 		auto_free char *text = json_text(info, false);

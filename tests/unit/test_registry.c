@@ -11,9 +11,12 @@
 #include "engine/image/challenge.h"
 #include "engine/image/cred.h"
 #include "engine/image/hosts.h"
+#include "engine/image/hosts_priv.h"
 #include "engine/image/http.h"
+#include "engine/image/ref.h"
 #include "engine/image/registry_error.h"
 #include "engine/image/retry.h"
+#include "engine/image/toml.h"
 #include <errno.h>
 #include <string.h>
 
@@ -174,7 +177,175 @@ static void test_credentials(void **state)
 	assert_string_equal(basic, "Basic dXNlcjpwYTpzcw==");
 }
 
+/* ---- toml ---- */
+
+static void test_toml(void **state)
+{
+	static const struct {
+		const char *text, *want, *err; /* want: JSON */
+	} cases[] = {
+		{ "", "{}", NULL },
+		{ "\xef\xbb\xbf# only words\r\n", "{}", NULL },
+		{ "a = 1\nb=-0x\n", "{\"a\":1,\"b\":\"-0x\"}", NULL },
+		{ "a = \"x\\ty\\u00e9\\U0001F600\" # end", "{\"a\":\"x\\ty\303\251\360\237\230\200\"}", NULL },
+		{ "a = 'C:\\x'\n\"b c\".'d'.e = true", "{\"a\":\"C:\\\\x\",\"b c\":{\"d\":{\"e\":true}}}", NULL },
+		{ "a = \"\"\"\none \\\n   two\nthree\"\"\"", "{\"a\":\"one two\\nthree\"}", NULL },
+		{ "a = '''\n''x'''\nb=[]", "{\"a\":\"''x\",\"b\":[]}", NULL },
+		{ "a = [ 1, # first\n [\"x\", 'y'], ]\nb = {c = 1, d.e = \"f\"}", "{\"a\":[1,[\"x\",\"y\"]],\"b\":{\"c\":1,\"d\":{\"e\":\"f\"}}}", NULL },
+		{ "[a]\nx=1\n[a.b]\ny=2\n[\"h.x:1\"]\n", "{\"a\":{\"x\":1,\"b\":{\"y\":2}},\"h.x:1\":{}}", NULL },
+		{ "[[r]]\np=1\n[[r.m]]\nl=2\n[[r.m]]\n[[r]]\np=3", "{\"r\":[{\"p\":1,\"m\":[{\"l\":2},{}]},{\"p\":3}]}", NULL },
+		{ "d = 1979-05-27T07:32:00Z\nf = 1.5", "{\"d\":\"1979-05-27T07:32:00Z\",\"f\":\"1.5\"}", NULL },
+		{ "a = 1\na = 2", NULL, "x.toml:2: key 'a' is there twice" },
+		{ "a = b", NULL, "x.toml:1: a value that is neither" },
+		{ "a 1", NULL, "'=' is expected" },
+		{ "= 1", NULL, "a key is expected" },
+		{ "a = ", NULL, "a value is expected" },
+		{ "\na = \"x", NULL, "x.toml:2: a string without an end" },
+		{ "a = \"x\n\"", NULL, "a string without an end" },
+		{ "a = '''x", NULL, "a string without an end" },
+		{ "a = \"\\q\"", NULL, "an escape that is not known" },
+		{ "a = \"\\ud800\"", NULL, "an escape that is no character" },
+		{ "a = 1 b = 2", NULL, "more on the line" },
+		{ "[a", NULL, "without its ']'" },
+		{ "a = 1\n[a]", NULL, "'a' is no table" },
+		{ "a = 1\n[[a]]", NULL, "both a table and a list" },
+		{ "a = [1 2]", NULL, "',' or ']'" },
+		{ "a = {b = 1", NULL, "',' or '}'" },
+		{ "a = [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1", NULL, "nested too deep" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(json_free) struct cJSON *j = NULL;
+		AUTO_ERR(e);
+		int r = toml_parse(cases[i].text, strlen(cases[i].text), "x.toml", &j, &e);
+
+		if (cases[i].err) {
+			assert_int_equal(r, -EINVAL);
+			if (!strstr(err_text(&e), cases[i].err))
+				fail_msg("%s: %s", cases[i].text, err_text(&e));
+			continue;
+		}
+		if (r < 0)
+			fail_msg("%s: %s", cases[i].text, err_text(&e));
+		auto_free char *got = json_text(j, false);
+
+		assert_string_equal(got, cases[i].want);
+	}
+}
+
 /* ---- hosts ---- */
+
+static void parse_toml(const char *text, struct cJSON **ret)
+{
+	AUTO_ERR(e);
+
+	if (toml_parse(text, strlen(text), "t", ret, &e) < 0)
+		fail_msg("%s", err_text(&e));
+}
+
+static void test_hosts_toml(void **state)
+{
+	AUTO(json_free) struct cJSON *doc = NULL, *bad = NULL;
+	const struct cJSON *const none[] = { NULL };
+
+	(void)state;
+	parse_toml("server = \"https://origin.example/v2\"\n"
+		   "[host.\"https://m.example/cache/v2\"]\ncapabilities = [\"pull\"]\nskip_verify = true\ndial_timeout = \"5s\"\n"
+		   "  [host.\"https://m.example/cache/v2\".header]\n  X-A = [\"1\", \"2\"]\n"
+		   "[host.\"http://n.example:5000/v2/x\"]\noverride_path = true\n", &doc);
+	for (int push = 0; push < 2; push++) {
+		AUTO_DONE(registry_hosts_done) struct registry_hosts h = { 0 };
+		AUTO_ERR(e);
+
+		assert_int_equal(registry_hosts_from(none, 1, "r.example", true, &h, &e), 0);
+		assert_int_equal(registry_hosts_toml(doc, "/nowhere", push, &h, &e), 0);
+		assert_int_equal(h.n, push ? 1 : 3);
+		assert_string_equal(h.v[h.n - 1].url, "https://origin.example");
+		assert_string_equal(h.v[h.n - 1].name, "origin.example");
+		assert_true(h.v[h.n - 1].ns);
+		assert_false(h.v[h.n - 1].mirror);
+		if (push)
+			continue;
+		assert_string_equal(h.v[0].url, "https://m.example/cache");
+		assert_true(h.v[0].mirror && h.v[0].no_tags && !h.v[0].no_digests && h.v[0].tls.insecure && !h.v[0].insecure);
+		assert_int_equal(h.v[0].connect_ms, 5000);
+		assert_int_equal(h.v[0].headers.n, 2);
+		assert_string_equal(h.v[0].headers.v[1], "X-A: 2");
+		assert_string_equal(h.v[1].url, "http://n.example:5000/v2/x");
+		assert_true(h.v[1].exact && h.v[1].insecure);
+	}
+	static const char *const wrong[] = { "[host.\"ftp://x\"]", "[host.\"https://u@x\"]", "[host.\"https://x\"]\nca = 1", "[host.\"https://x\"]\nca = \"no.pem\"",
+		"[host.\"https://x\"]\nclient = [1]", "[host.\"https://x\"]\ndial_timeout = \"soon\"", "[host.\"https://x\".header]\n\"a b\" = \"c\"",
+		"[host.\"https://x\".header]\na = \"c\\r\\nd\"", "server = \"gopher://x\"" };
+
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		AUTO_DONE(registry_hosts_done) struct registry_hosts h = { 0 };
+		AUTO_ERR(e);
+
+		json_free(TAKE(bad));
+		parse_toml(wrong[i], &bad);
+		assert_int_equal(registry_hosts_from(none, 1, "r.example", true, &h, &e), 0);
+		assert_true(registry_hosts_toml(bad, "/nowhere", false, &h, &e) < 0);
+	}
+}
+
+static void test_hosts_containers(void **state)
+{
+	static const char text[] =
+		"unqualified-search-registries = [\"quay.io\"]\n"
+		"[[registry]]\nprefix = \"a.example/team\"\nlocation = \"in.example:5000/x\"\ninsecure = true\n"
+		"[[registry.mirror]]\nlocation = \"m.example/y\"\npull-from-mirror = \"digest-only\"\n"
+		"[[registry]]\nlocation = \"a.example\"\n"
+		"[[registry]]\nprefix = \"*.bad.example\"\nblocked = true\n"
+		"[[registry]]\nprefix = \"docker.io\"\ninsecure = true\nmirror-by-digest-only = true\n"
+		"[[registry.mirror]]\nlocation = \"hub.example\"\n";
+	static const struct {
+		const char *ref;
+		bool push;
+		int r;
+		size_t n;
+		const char *first, *first_repo, *last, *last_repo; /* repo NULL: the image's own */
+		bool last_insecure;
+	} cases[] = {
+		{ "a.example/team/web:1", false, 0, 2, "https://m.example", "y/web", "https://in.example:5000", "x/web", true },
+		{ "a.example/team/web@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", false, 0, 2, "https://m.example", "y/web",
+		  "https://in.example:5000", "x/web", true },
+		{ "a.example/team/web:1", true, 0, 1, "https://a.example", NULL, "https://a.example", NULL, true },
+		{ "a.example/teams/web:1", false, 0, 1, "https://a.example", "teams/web", "https://a.example", "teams/web", false },
+		{ "b.example/web", false, 1, 1, "https://b.example", NULL, "https://b.example", NULL, false },
+		{ "x.bad.example/web", false, -EACCES, 0, NULL, NULL, NULL, NULL, false },
+		{ "xbad.example/web", false, 1, 1, "https://xbad.example", NULL, "https://xbad.example", NULL, false },
+		{ "nginx", false, 0, 2, "https://hub.example", "library/nginx", "https://registry-1.docker.io", NULL, false },
+	};
+	AUTO(json_free) struct cJSON *doc = NULL;
+	const char *const names[] = { "registries.conf" };
+
+	(void)state;
+	parse_toml(text, &doc);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct cJSON *const none[] = { NULL }, *const docs[] = { doc };
+		AUTO_DONE(registry_hosts_done) struct registry_hosts h = { 0 };
+		AUTO_DONE(ref_done) struct ref ref = { 0 };
+		AUTO_ERR(e);
+
+		assert_int_equal(ref_parse_tagged(cases[i].ref, &ref, &e), 0);
+		assert_int_equal(registry_hosts_from(none, 1, ref.host, true, &h, &e), 0);
+		assert_int_equal(registry_hosts_containers(docs, names, 1, &ref, cases[i].push, &h, &e), cases[i].r);
+		if (cases[i].r < 0) {
+			assert_non_null(strstr(err_text(&e), "is blocked by 'registries.conf'"));
+			continue;
+		}
+		assert_int_equal(h.n, cases[i].n);
+		assert_string_equal(h.v[0].url, cases[i].first);
+		assert_true(streq0(h.v[0].repo, cases[i].first_repo));
+		assert_string_equal(h.v[h.n - 1].url, cases[i].last);
+		assert_true(streq0(h.v[h.n - 1].repo, cases[i].last_repo));
+		assert_int_equal(h.v[h.n - 1].insecure, cases[i].last_insecure);
+		if (h.n > 1)
+			assert_true(h.v[0].mirror && h.v[0].no_tags);
+	}
+}
 
 static void test_hosts(void **state)
 {
@@ -315,7 +486,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_challenges), cmocka_unit_test(test_challenges_refused), cmocka_unit_test(test_query), cmocka_unit_test(test_may_send),
-		cmocka_unit_test(test_credentials), cmocka_unit_test(test_hosts), cmocka_unit_test(test_retry_after), cmocka_unit_test(test_retry_delay),
+		cmocka_unit_test(test_credentials), cmocka_unit_test(test_hosts), cmocka_unit_test(test_toml),
+		cmocka_unit_test(test_hosts_toml), cmocka_unit_test(test_hosts_containers), cmocka_unit_test(test_retry_after), cmocka_unit_test(test_retry_delay),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_refusals),
 	};
 
