@@ -232,13 +232,13 @@ static char *system_authorities(void)
 	return NULL;
 }
 
-int http_new(struct loop *loop, const char *user_agent, struct http **ret, struct err *e)
+static int http_make(struct loop *loop, char *agent_take, char *bundle_take, struct http **ret, struct err *e)
 {
 	AUTO(http_free) struct http *h = xcalloc(1, sizeof(*h));
 
 	h->loop = loop;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		return err_set(e, ELIBACC, "libcurl cannot be used");
+	h->agent = agent_take;
+	h->bundle = bundle_take;
 	TRY(watch_timer(loop, &h->timer, on_timer, e));
 	h->multi = curl_multi_init();
 	if (!h->multi)
@@ -247,10 +247,20 @@ int http_new(struct loop *loop, const char *user_agent, struct http **ret, struc
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-	h->agent = xstrdup(user_agent);
-	h->bundle = system_authorities();
 	*ret = TAKE(h);
 	return 0;
+}
+
+int http_new(struct loop *loop, const char *user_agent, struct http **ret, struct err *e)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		return err_set(e, ELIBACC, "libcurl cannot be used");
+	return http_make(loop, xstrdup(user_agent), system_authorities(), ret, e);
+}
+
+int http_forked(const struct http *h, struct loop *loop, struct http **ret, struct err *e)
+{
+	return http_make(loop, xstrdup(h->agent), xstrdup0(h->bundle), ret, e);
 }
 
 void http_free(struct http *h)

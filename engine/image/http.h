@@ -57,6 +57,8 @@ const char *http_reply(const struct http_request *r, const char *name);
 
 /* Loads what libcurl needs of the system (certificates, resolver), before a process confines itself. */
 int http_new(struct loop *loop, const char *user_agent, struct http **ret, struct err *e);
+/* In a child that was forked: the same on a loop of its own. H and its connections stay the parent's; the child leaves them alone and ends by _exit(2). */
+int http_forked(const struct http *h, struct loop *loop, struct http **ret, struct err *e);
 void http_free(struct http *h);
 DEFINE_AUTO(struct http *, http_free)
 /* Begins; r->finished is set in a later turn of the loop. A request that is done with is used again after http_request_done(). */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -30,7 +31,7 @@
 #include "engine/image/registry.h"
 #include "engine/image/wire.h"
 
-enum { MOUNTS_TRIED = 3 };
+enum { MOUNTS_TRIED = 3, UPLOADS_DEFAULT = 5, UPLOADS_MOST = 16 };
 #define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
 #define TYPE_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 #define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
@@ -211,6 +212,10 @@ struct uploader {
 	size_t n;
 	int64_t layer, size, told_ns;
 };
+struct worker {
+	int sock;                   /* -1: it is done */
+	pid_t pid;
+};
 
 static void on_sent(void *arg, int64_t bytes)
 {
@@ -276,13 +281,147 @@ static int upload_blob(struct uploader *u, const char *digest, int64_t size, int
 	return 0;
 }
 
+static int upload_layer(struct uploader *u, size_t i, struct err *e)
+{
+	const struct cJSON *c = json_first(json_get(u->request, "layers"));
+
+	for (size_t k = 0; k < i; k++)
+		c = json_next(c);
+	u->layer = (int64_t)i;
+	if (upload_blob(u, str0(json_str(c, "blob")), json_int(c, "size", 0), u->blobs[i], e) < 0)
+		return err_wrap(e, "layer %.19s", str0(json_str(c, "blob")));
+	return 0;
+}
+
+/* Takes layer after layer from QUEUE. */
+static int work(struct uploader *u, int queue, struct err *e)
+{
+	struct loop *loop = loop_new(e);
+	uint32_t i;
+
+	if (!loop)
+		return -e->code;
+	TRY(registry_forked(u->registry, loop, e));
+	for (;;) {
+		ssize_t n = read(queue, &i, sizeof(i));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != (ssize_t)sizeof(i))
+			return n < 0 ? err_sys(e, "read what to upload") : 0;
+		if (i < u->n)
+			TRY(upload_layer(u, i, e));
+	}
+}
+
+static int start_worker(struct uploader *u, int queue, struct worker *w, struct err *e)
+{
+	pid_t parent = getpid();
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, "socketpair");
+	w->pid = fork();
+	if (w->pid == 0) {
+		AUTO(json_free) struct cJSON *done = json_object();
+		AUTO_ERR(failure);
+		AUTO_ERR(lost);
+
+		/* It ends with the uploader, which may not kill. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
+			_exit(1);
+		u->sock = pair[1];
+		json_add_bool(done, "done", true);
+		if (work(u, queue, &failure) < 0)
+			(void)wire_send_err(pair[1], &failure, &lost);
+		else
+			(void)wire_send(pair[1], done, &lost);
+		_exit(0);
+	}
+	close(pair[1]);
+	if (w->pid < 0) {
+		close(pair[0]);
+		return err_sys(e, "fork");
+	}
+	w->sock = pair[0];
+	return 0;
+}
+
+/* What the workers say, until all are done or one has failed. */
+static int hear_workers(struct uploader *u, struct worker *w, size_t n, struct err *e)
+{
+	for (size_t left = n; left;) {
+		struct pollfd p[UPLOADS_MOST];
+
+		for (size_t i = 0; i < n; i++)
+			p[i] = (struct pollfd){ w[i].sock, POLLIN, 0 };
+		if (poll(p, n, -1) < 0 && errno != EINTR)
+			return err_sys(e, "poll");
+		for (size_t i = 0; i < n; i++) {
+			AUTO(json_free) struct cJSON *message = NULL;
+
+			if (p[i].fd < 0 || !p[i].revents)
+				continue;
+			TRY(wire_recv(w[i].sock, &message, e));
+			if (json_get(message, "layer")) {
+				TRY(wire_send(u->sock, message, e));
+				continue;
+			}
+			close(TAKE_FD(w[i].sock));
+			(void)waitpid(w[i].pid, NULL, 0);
+			left--;
+		}
+	}
+	return 0;
+}
+
+/* The numbers of all layers, each blob once, in a pipe that ends. */
+static int fill_queue(struct uploader *u, int *ret_fd, size_t *ret_n, struct err *e)
+{
+	AUTO_STRV(seen);
+	int ends[2], r = 0;
+	uint32_t i = 0;
+
+	TRY(fd_pipe(ends, e));
+	for (const struct cJSON *c = json_first(json_get(u->request, "layers")); r >= 0 && c; c = json_next(c), i++) {
+		if (strv_has(&seen, str0(json_str(c, "blob")))) {
+			news(u->sock, i, "Layer already exists", true);
+			continue;
+		}
+		strv_add(&seen, str0(json_str(c, "blob")));
+		r = fd_write_all(ends[1], &i, sizeof(i), e);
+	}
+	close(ends[1]);
+	if (r < 0) {
+		close(ends[0]);
+		return r;
+	}
+	*ret_fd = ends[0];
+	*ret_n = seen.n;
+	return 0;
+}
+
+/* Several at once: the workers share what was learnt by the first request (the token, whether there is TLS), and have a connection each. */
 static int upload_layers(struct uploader *u, struct err *e)
 {
-	u->layer = 0;
-	for (const struct cJSON *c = json_first(json_get(u->request, "layers")); c; c = json_next(c), u->layer++)
-		if (upload_blob(u, str0(json_str(c, "blob")), json_int(c, "size", 0), u->blobs[u->layer], e) < 0)
-			return err_wrap(e, "layer %.19s", str0(json_str(c, "blob")));
-	return 0;
+	int64_t jobs = json_int(u->request, "jobs", 0);
+	struct worker w[UPLOADS_MOST];
+	size_t started = 0, n;
+	int queue = -1, r = 0;
+
+	TRY(fill_queue(u, &queue, &n, e));
+	n = MIN(n, jobs < 0 ? UPLOADS_MOST : jobs ? (size_t)MIN(jobs, UPLOADS_MOST) : UPLOADS_DEFAULT);
+	while (r >= 0 && started < n) {
+		r = start_worker(u, queue, &w[started], e);
+		started += r >= 0;
+	}
+	close(queue);
+	if (r >= 0)
+		r = hear_workers(u, w, started, e);
+	for (size_t i = 0; i < started; i++)
+		if (w[i].sock >= 0)
+			close(w[i].sock);
+	return r;
 }
 
 static char *make_manifest(const struct cJSON *request, const char *config_digest, size_t config_size)

@@ -103,6 +103,15 @@ int registry_open(struct loop *loop, const struct registry_options *o, struct re
 	return 0;
 }
 
+int registry_forked(struct registry *r, struct loop *loop, struct err *e)
+{
+	struct http *mine = NULL;
+
+	TRY(http_forked(r->http, loop, &mine, e));
+	r->http = mine;
+	return 0;
+}
+
 void registry_free(struct registry *r)
 {
 	if (!r)

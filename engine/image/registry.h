@@ -28,6 +28,8 @@ struct registry_options {
 	void *arg;
 };
 int registry_open(struct loop *loop, const struct registry_options *o, struct registry **ret, struct err *e);
+/* In a forked child, before anything else: with its tokens, on a loop of its own. The child ends by _exit(2). */
+int registry_forked(struct registry *r, struct loop *loop, struct err *e);
 void registry_free(struct registry *r);
 DEFINE_AUTO(struct registry *, registry_free)
 

@@ -87,13 +87,19 @@ static int begin_session(struct registry *r, const char *digest, char **ret, str
 	return location(&c, ret, e);
 }
 
+static void pause_ns(struct registry *r, int64_t ns)
+{
+	for (int64_t end = time_mono_ns() + MAX(ns, 0), left; (left = end - time_mono_ns()) > 0;)
+		registry_wait(r, left);
+}
+
 static char *with_digest(const char *url, const char *digest)
 {
 	return xasprintf("%s%cdigest=%s", url, strchr(url, '?') ? '&' : '?', digest);
 }
 
-/* 1: the body is too large for one request. */
-static int put_whole(struct registry *r, const struct upload *u, const char *session, struct err *e)
+/* 1: the body is too large for one request. *RET_WAIT_NS: after a failure, when it may be tried again; RETRY_NEVER. */
+static int put_whole(struct registry *r, const struct upload *u, const char *session, int tried, int64_t *ret_wait_ns, struct err *e)
 {
 	AUTO_DONE(call_done) struct call c = CALL(r, "PUT");
 	AUTO_ERR(failure);
@@ -102,9 +108,14 @@ static int put_whole(struct registry *r, const struct upload *u, const char *ses
 	c.type = "application/octet-stream";
 	c.body_fd = u->fd;
 	c.body_size = u->size;
+	c.once = true; /* what came of it is part of that session: the next try has one of its own */
+	*ret_wait_ns = RETRY_NEVER;
 	if (call_run(&c, &failure) >= 0)
 		return 0;
-	return c.q.status == 413 ? 1 : err_move(e, &failure);
+	if (c.q.status == 413)
+		return 1;
+	*ret_wait_ns = retry_delay(tried, c.q.status, c.q.e.code, retry_after_ns(http_reply(&c.q, "retry-after"), time_now_ns()), (unsigned)time_mono_ns());
+	return err_move(e, &failure);
 }
 
 /* "0-1048575" of an upload's Range: bytes that the registry has. */
@@ -167,6 +178,7 @@ static int put_pieces(struct registry *r, const struct upload *u, char **session
 			if (there < 0 || there > u->size)
 				return err_move(e, &failure);
 			at = there;
+			pause_ns(r, retry_delay(lost - 1, 503, 0, -1, (unsigned)time_mono_ns()));
 		}
 		if (u->sent)
 			u->sent(u->arg, at);
@@ -175,18 +187,34 @@ static int put_pieces(struct registry *r, const struct upload *u, char **session
 	return call_run(&end, e);
 }
 
+/* 1: it must go in pieces. */
+static int put_in_one(struct registry *r, const struct upload *u, struct err *e)
+{
+	for (int tried = 0;; tried++) {
+		auto_free char *session = NULL;
+		AUTO_ERR(failure);
+		int64_t wait;
+		int res;
+
+		TRY(begin_session(r, u->digest, &session, e));
+		res = put_whole(r, u, session, tried, &wait, &failure);
+		if (res >= 0)
+			return res;
+		if (wait == RETRY_NEVER)
+			return err_move(e, &failure);
+		log_debug("upload of %.19s: %s", u->digest, err_text(&failure));
+		pause_ns(r, wait);
+	}
+}
+
 int registry_upload(struct registry *r, const struct upload *u, struct err *e)
 {
 	auto_free char *session = NULL;
-	int res;
+	int res = u->size <= monolithic_max ? put_in_one(r, u, e) : 1;
 
+	if (res <= 0)
+		return res;
 	TRY(begin_session(r, u->digest, &session, e));
-	if (u->size <= monolithic_max) {
-		res = put_whole(r, u, session, e);
-		if (res <= 0)
-			return res;
-		TRY(begin_session(r, u->digest, &session, e));
-	}
 	return put_pieces(r, u, &session, e);
 }
 

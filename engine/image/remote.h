@@ -41,6 +41,7 @@ struct image_push_options {
 	/* LAYER "4f4fb700ef54", TEXT "Pushing 40%", "Pushed", "Layer already exists", "Mounted from lib/base". */
 	void (*progress)(void *arg, const char *layer, const char *text, bool over);
 	void *arg;
+	int jobs;              /* layers at once; 0: a default, < 0: many */
 };
 /* As it was pulled where its blobs are here: the digest stays. *RET_DIGEST (caller frees) is the manifest's. 1: the tag stood for it already. */
 int image_push(struct db *db, const char *ref, const struct image_push_options *o, char **ret_digest, struct err *e);

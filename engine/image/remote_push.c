@@ -190,6 +190,7 @@ int image_push(struct db *db, const char *ref, const struct image_push_options *
 	json_add_str(request, "op", "push");
 	json_add_str(request, "root", db_dirs(db)->root);
 	json_add_str(request, "ref", full);
+	json_add_int(request, "jobs", o->jobs);
 	json_add_str(request, "config", row.config);
 	json_add_str(request, "manifest", text);
 	TRY(add_layers(db_dirs(db), request, &row, r == 0 ? &m : NULL, e));

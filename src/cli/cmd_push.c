@@ -41,7 +41,7 @@ static void on_progress(void *arg, const char *layer, const char *text, bool ove
 static int push_one(struct app *app, struct progress *p, const char *ref, struct err *e)
 {
 	struct shown s = { p, ref };
-	const struct image_push_options o = { on_progress, &s };
+	const struct image_push_options o = { on_progress, &s, (int)app->g.parallel };
 	auto_free char *id = xasprintf("Image %s", ref), *digest = NULL;
 	int r;
 

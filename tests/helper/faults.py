@@ -7,21 +7,23 @@
 --redirect       blobs are on another port, which refuses credentials              --require-auth  Basic alice:secret
 --token TTL      Bearer tokens of a service at /token, good for TTL seconds and for what was asked; alice:secret may push
 --corrupt        a byte of each blob is wrong                                      --badmanifest   the manifest is not its digest's
---slow N         N bytes a second for each blob
+--slow N         N bytes a second for each blob, up too
+--cut-upload N   the first N uploads with a body lose their connection in the middle, here and at the registry
+--hub            rate limit headers as Docker Hub has them, and at the --hub'th manifest nothing is left
 --log FILE       a line of JSON for each request
 """
-import argparse, base64, http.client, http.server, json, secrets, threading, time, urllib.parse
+import argparse, base64, http.client, http.server, json, secrets, socket, threading, time, urllib.parse
 
 opts = argparse.ArgumentParser()
-for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow', 'token'):
+for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow', 'token', 'cut-upload', 'hub'):
     opts.add_argument('--' + name, type=int, default=0)
 for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest'):
     opts.add_argument('--' + name, action='store_true')
 opts.add_argument('--upstream', required=True)
 opts.add_argument('--log')
 opts = opts.parse_args()
-tokens = {}
-lock, cut, left = threading.Lock(), set(), {'busy': opts.busy, 'err500': opts.err500}
+tokens, uploading = {}, [0]
+lock, cut, left = threading.Lock(), set(), {'busy': opts.busy, 'err500': opts.err500, 'cut': opts.cut_upload, 'hub': opts.hub}
 basic = 'Basic ' + base64.b64encode(b'alice:secret').decode()
 
 
@@ -34,6 +36,7 @@ def take(what):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     cdn = False
+    at_once = 0
 
     def log_message(self, *args):
         pass
@@ -42,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if opts.log:
             kept = {k: self.headers[k].split()[0] for k in ('Authorization', 'Range') if self.headers[k]}
             with lock, open(opts.log, 'a') as f:
-                f.write(json.dumps({'method': self.command, 'path': self.path, 'status': status, 'cdn': self.cdn, **kept}) + '\n')
+                f.write(json.dumps({'method': self.command, 'path': self.path, 'status': status, 'cdn': self.cdn, 'at_once': self.at_once, **kept}) + '\n')
 
     def answer(self, status, headers=(), body=b''):
         self.note(status)
@@ -102,6 +105,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if short:
             self.close_connection = True
 
+    def cut(self, sent):
+        self.note(0)
+        with socket.create_connection(tuple(opts.upstream.split(':'))) as s:
+            s.sendall(('%s %s HTTP/1.1\r\nHost: %s\r\n' % (self.command, self.path, opts.upstream)).encode())
+            for k in ('Content-Type', 'Content-Range', 'Content-Length'):
+                if self.headers[k]:
+                    s.sendall(('%s: %s\r\n' % (k, self.headers[k])).encode())
+            s.sendall(b'\r\n' + sent[:len(sent) // 2])
+            time.sleep(0.3)
+        self.close_connection = True
+
     def forward(self):
         sent = self.rfile.read(int(self.headers['Content-Length'] or 0))
         blob = self.command == 'GET' and '/blobs/sha256:' in self.path
@@ -110,6 +124,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         no = self.refusal(blob)
         if no:
             return self.answer(*no)
+        if self.command in ('PUT', 'PATCH') and '/blobs/' in self.path and sent:
+            with lock:
+                uploading[0] += 1
+                self.at_once = uploading[0]
+            if opts.slow:
+                time.sleep(len(sent) / opts.slow)
+            with lock:
+                uploading[0] -= 1
+            if take('cut'):
+                return self.cut(sent)
+        if opts.hub and '/manifests/' in self.path and self.command == 'GET' and not take('hub'):
+            return self.answer(429, [('Retry-After', '3600'), ('ratelimit-limit', '100;w=21600'), ('docker-ratelimit-source', '192.0.2.1')],
+                b'{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}')
         up = http.client.HTTPConnection(opts.upstream, timeout=60)
         keep = {k: v for k, v in self.headers.items() if k.lower() not in ('host', 'connection', 'authorization', 'content-length')
                 and not (opts.no_range and k.lower() == 'range')}
@@ -124,7 +151,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(r.status)
         for k, v in r.getheaders():
             if k.lower() not in ('content-length', 'connection', 'transfer-encoding'):
-                self.send_header(k, v)
+                self.send_header(k, v.replace('http://' + opts.upstream, 'http://127.0.0.1:%d' % opts.port) if k.lower() == 'location' else v)
+        if opts.hub and '/manifests/' in self.path:
+            self.send_header('ratelimit-limit', '100;w=21600')
+            self.send_header('ratelimit-remaining', '%d;w=21600' % left['hub'])
+            self.send_header('docker-ratelimit-source', '192.0.2.1')
         self.send_header('Content-Length', r.getheader('Content-Length') if self.command == 'HEAD' else str(len(body)))
         self.end_headers()
         if self.command == 'HEAD':

@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# Pushes: several layers at once, lost connections, what a registry has already, cross-repository mounts; others read what was pushed.
+load lib
+load registries
+
+large() { gantry image inspect "127.0.0.1:$OPEN/team/large:1" >/dev/null 2>&1 || gantry image pull -q "127.0.0.1:$OPEN/team/large:1"; }
+# to NAME: the large image under the proxy's name of a repository of its own
+to() {
+	TO=127.0.0.1:$PROXY/$1
+	large
+	gantry image tag "127.0.0.1:$OPEN/team/large:1" "$TO"
+}
+most() { python3 -c 'import json, sys; print(max(json.loads(l)["at_once"] for l in open(sys.argv[1])))' "$T/proxy.log"; }
+
+@test "layers are uploaded at once, as many as --parallel allows" {
+	proxy --slow 8000000
+	to many/a:1
+	gantry image push -q "$TO"
+	[ "$(most)" -ge 3 ]
+	skopeo copy -q --src-tls-verify=false "docker://127.0.0.1:$OPEN/many/a:1" "oci:$T/many"
+	rm "$T/proxy.log"
+	to many/b:1
+	# other layers than many/a's, which would be mounted
+	rm -rf "$T/reg/data-open/docker/registry/v2/repositories/many/a" "$T/reg/data-open/docker/registry/v2/repositories/team/large/_layers"
+	gantry --parallel 1 image push -q "$TO"
+	[ "$(most)" -le 1 ]
+	rm -rf "$T/reg/data-open/docker/registry/v2/repositories/many"
+	fill "$T/large" "127.0.0.1:$OPEN/team/large:1"
+	fresh "127.0.0.1:$PROXY/many/a:1" "127.0.0.1:$PROXY/many/b:1"
+}
+
+@test "a connection that breaks in an upload: a new session, and the registry has the right bytes" {
+	proxy --cut-upload 2
+	to cut/a:1
+	gantry image push -q "$TO"
+	[ "$(grep -c '"status": 0' "$T/proxy.log")" = 2 ]
+	skopeo copy -q --src-tls-verify=false "docker://127.0.0.1:$OPEN/cut/a:1" "oci:$T/cut"
+	fresh "$TO"
+}
+
+@test "one layer that the registry refuses ends the push, and nothing stands under the name" {
+	large
+	fresh "127.0.0.1:$BASIC/refused/a:1"
+	gantry image tag "127.0.0.1:$OPEN/team/large:1" "127.0.0.1:$BASIC/refused/a:1"
+	gantry login -u alice --password-stdin "127.0.0.1:$BASIC" <<<secret
+	mkdir -p "$T/reg/data-basic/docker/registry/v2"
+	chattr +i "$T/reg/data-basic/docker/registry/v2" 2>/dev/null || skip "needs chattr"
+	run gantry image push -q "127.0.0.1:$BASIC/refused/a:1"
+	chattr -i "$T/reg/data-basic/docker/registry/v2"
+	[ "$status" = 1 ]
+	[[ $output == *"layer sha256:"*"'127.0.0.1:$BASIC' answers with status 500"* ]]
+	run skopeo inspect --tls-verify=false --creds alice:secret "docker://127.0.0.1:$BASIC/refused/a:1"
+	[ "$status" != 0 ]
+	gantry logout "127.0.0.1:$BASIC"
+}
