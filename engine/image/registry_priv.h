@@ -56,3 +56,10 @@ struct call {
 void call_done(struct call *c);
 /* Until it is answered with a 2xx (0), or failed. */
 int call_run(struct call *c, struct err *e);
+/* Sends it, to the host that it is at; in a later turn of the loop q.finished is set, and call_ended says what came of it: an enum call_outcome, or < 0. */
+int call_begin(struct call *c, struct err *e);
+int call_ended(struct call *c, struct err *e);
+/* Once more after WAIT_NS: CALL_AGAIN. */
+int call_again(struct call *c, int64_t wait_ns);
+/* The first that may be asked for it. */
+void call_first_host(struct call *c);
