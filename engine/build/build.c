@@ -72,29 +72,108 @@ void build_options_done(struct build_options *o)
 	free(o->ulimits);
 }
 
+/* The folder whose lock says that this build lives. A collector may come between making and locking it: then there is another one. */
+static int lock_tmp(struct build *b, struct err *e)
+{
+	enum { TRIES = 100 };
+	auto_free char *parent = dirs_root(b->dirs, "images/tmp");
+	struct stat st;
+
+	TRY(file_mkdir_p(parent, 0700, e));
+	for (int i = 0; i < TRIES; i++) {
+		id_hex(b->tmp_name, BUILD_NAME);
+		b->tmp_path = path_join(parent, b->tmp_name);
+		if (mkdir(b->tmp_path, 0700) < 0)
+			return err_sys(e, "make '%s'", b->tmp_path);
+		b->tmp_fd = open(b->tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (b->tmp_fd >= 0 && flock(b->tmp_fd, LOCK_EX | LOCK_NB) == 0 && fstat(b->tmp_fd, &st) == 0 && st.st_nlink > 0)
+			return 0;
+		if (b->tmp_fd >= 0)
+			close(TAKE_FD(b->tmp_fd));
+		free(TAKE(b->tmp_path));
+	}
+	return err_set(e, EAGAIN, "no temporary folder can be kept in '%s'", parent);
+}
+
+/* Fetches the context, where it is no folder. */
+static int open_context(struct build *b, struct err *e)
+{
+	const char *text = b->o->context;
+
+	if (!text || !context_is_remote(text)) {
+		b->files = text;
+		return 0;
+	}
+	TRY(lock_tmp(b, e));
+	TRY(context_fetch(b->dirs, b->o, text, b->tmp_path, "context", &b->context, e));
+	b->files = b->context.folder;
+	return 0;
+}
+
+int build_named_context(struct build *b, const char *value, const char **ret, struct err *e)
+{
+	const struct context *c = map_get(&b->contexts, value);
+	struct context fetched = { 0 };
+
+	if (!context_is_remote(value)) {
+		*ret = value;
+		return 0;
+	}
+	if (!c) {
+		auto_free char *name = xasprintf("context-%zu", b->contexts.n);
+
+		TRY(context_fetch(b->dirs, b->o, value, b->tmp_path, name, &fetched, e));
+		c = xcalloc(1, sizeof(fetched));
+		*(struct context *)c = fetched;
+		map_set(&b->contexts, value, (void *)c);
+	}
+	*ret = c->folder;
+	return 0;
+}
+
+static int use_text(struct build *b, const char *text)
+{
+	b->name = xstrdup(b->o->dockerfile_name ? b->o->dockerfile_name : "Dockerfile");
+	b->text = xstrdup(text);
+	b->len = strlen(text);
+	return 0;
+}
+
+/* The path below the context, or as it is. A fetched context's links lead nowhere else. */
+static int read_file(struct build *b, const char *path, struct err *e)
+{
+	auto_close int root = -1, fd = -1;
+
+	if (!b->context.folder)
+		return file_read(path, DF_MAX, &b->text, &b->len, e);
+	root = open(b->context.folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_sys(e, "open the build context");
+	fd = path_open_in(root, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, e);
+	return fd < 0 ? fd : fd_read_all(fd, DF_MAX, &b->text, &b->len, e);
+}
+
 static int read_dockerfile(struct build *b, struct err *e)
 {
 	const struct build_options *o = b->o;
+	const char *base = b->context.folder ? "" : str0(b->files);
 	auto_free char *path = NULL;
 	AUTO_ERR(first);
 	int r;
 
-	if (o->dockerfile_text) {
-		b->name = xstrdup(o->dockerfile_name ? o->dockerfile_name : "Dockerfile");
-		b->text = xstrdup(o->dockerfile_text);
-		b->len = strlen(b->text);
-		return 0;
-	}
-	path = o->dockerfile ? xstrdup(o->dockerfile) : path_join(str0(o->context), "Dockerfile");
-	r = file_read(path, DF_MAX, &b->text, &b->len, &first);
-	if (r == -ENOENT && (!o->dockerfile || str_ends(path, "/Dockerfile"))) {
+	if (o->dockerfile_text || b->context.dockerfile)
+		return use_text(b, o->dockerfile_text ? o->dockerfile_text : b->context.dockerfile);
+	path = o->dockerfile ? xstrdup(o->dockerfile) : path_join(base, "Dockerfile");
+	r = read_file(b, path, &first);
+	if (r == -ENOENT && (!o->dockerfile || streq(path_base(path), "Dockerfile"))) {
 		auto_free char *dir = path_parent(path), *lower = path_join(dir, "dockerfile");
+		AUTO_ERR(second);
 
-		if (file_exists(lower)) {
+		if (read_file(b, lower, &second) >= 0) {
 			free(path);
 			path = TAKE(lower);
 			err_clear(&first);
-			r = file_read(path, DF_MAX, &b->text, &b->len, &first);
+			r = 0;
 		}
 	}
 	if (r == -ENOENT) {
@@ -105,15 +184,16 @@ static int read_dockerfile(struct build *b, struct err *e)
 	if (r < 0)
 		return err_move(e, &first);
 	b->name = xstrdup(o->dockerfile_name ? o->dockerfile_name : path_base(path));
-	b->path = TAKE(path);
+	if (!b->context.folder)
+		b->path = TAKE(path);
 	return 0;
 }
 
-/* DOCKERFILE.dockerignore beside it, else the context's .dockerignore. */
+/* DOCKERFILE.dockerignore beside it, else the context's .dockerignore; fetched contexts have none. */
 static int read_ignore(struct build *b, struct err *e)
 {
 	auto_free char *own = b->path ? xasprintf("%s.dockerignore", b->path) : NULL;
-	auto_free char *common = b->o->context ? path_join(b->o->context, ".dockerignore") : NULL;
+	auto_free char *common = b->files && !b->context.folder ? path_join(b->files, ".dockerignore") : NULL;
 	const char *path = own && file_exists(own) ? own : common && file_exists(common) ? common : NULL;
 
 	if (!path)
@@ -228,12 +308,7 @@ static int open_place(struct build *b, struct err *e)
 	}
 	TRY(image_collect(b->db, NULL, e));
 	TRY(image_layers_lock(b->dirs, false, &b->load.layers_lock, e));
-	id_hex(b->tmp_name, BUILD_NAME);
-	b->tmp_path = dirs_root(b->dirs, "images/tmp/%s", b->tmp_name);
-	TRY(file_mkdir_p(b->tmp_path, 0700, e));
-	b->tmp_fd = open(b->tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->tmp_fd < 0 || flock(b->tmp_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_sys(e, "lock '%s'", b->tmp_path);
+	TRY(b->tmp_path ? 0 : lock_tmp(b, e));
 	TRY(file_mkdir_p(path, 0700, e));
 	b->load.tmp = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->load.tmp < 0)
@@ -454,6 +529,7 @@ static int prepare(struct build *b, struct df_place *place, struct err *e)
 		TRY(ref_parse_tagged(o->tags.v[i], &ref, e));
 	}
 	TRY(check_epoch(b, e));
+	TRY(open_context(b, e));
 	TRY(read_dockerfile(b, e));
 	TRY(dockerfile_parse(b->text, b->len, &b->df, place, e));
 	TRY(read_ignore(b, e));
@@ -469,6 +545,12 @@ static int prepare(struct build *b, struct df_place *place, struct err *e)
 	return r;
 }
 
+static void free_context(void *context)
+{
+	context_done(context);
+	free(context);
+}
+
 static void build_done(struct build *b)
 {
 	build_net_done(b);
@@ -478,6 +560,8 @@ static void build_done(struct build *b)
 	free(b->created);
 	stages_done(&b->stages);
 	dockerfile_done(&b->df);
+	context_done(&b->context);
+	map_done(&b->contexts);
 	free(b->text);
 	free(b->name);
 	free(b->path);
@@ -490,7 +574,7 @@ static void build_done(struct build *b)
 
 int build_image(struct db *db, const struct build_options *o, char **ret_id, struct build_failure *failure, struct err *e)
 {
-	AUTO_DONE(build_done) struct build b = { .db = db, .dirs = db_dirs(db), .o = o, .tmp_fd = -1, .tail = STR_INIT(TAIL_MAX),
+	AUTO_DONE(build_done) struct build b = { .db = db, .dirs = db_dirs(db), .o = o, .tmp_fd = -1, .contexts = MAP_INIT(free_context), .tail = STR_INIT(TAIL_MAX),
 		.load = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1, .layers = MAP_INIT(new_layer_free) } };
 	struct df_place place = { 0, 0 };
 	int r = prepare(&b, &place, e);

@@ -47,14 +47,14 @@ struct build_events {
 };
 
 struct build_options {
-	const char *context;      /* folder, or NULL: none (nothing can be copied from it) */
-	const char *dockerfile;   /* path; NULL: Dockerfile in the context */
+	const char *context;      /* folder, "-", URL, git repository (context.h), or NULL: none (nothing can be copied from it) */
+	const char *dockerfile;   /* path, below the context when that is fetched; NULL: Dockerfile in the context */
 	const char *dockerfile_text; /* instead; NULL */
 	const char *dockerfile_name; /* for messages and NAME.dockerignore; NULL: from the path */
 	const char *target, *platform, *network; /* network: "default", "none", "host", NULL */
 	struct strv args, labels; /* K=V */
 	struct strv tags;         /* names, any form */
-	struct strv contexts;     /* "name=FOLDER" or "name=docker-image://REF" */
+	struct strv contexts;     /* "name=FOLDER", "name=docker-image://REF", "name=URL" */
 	struct strv extra_hosts;  /* "name=ip" */
 	struct strv no_cache_filter; /* stages */
 	struct build_secret *secrets;

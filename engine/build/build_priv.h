@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "engine/build/build.h"
+#include "engine/build/context.h"
 #include "engine/build/glob.h"
 #include "engine/build/hash.h"
 #include "engine/build/stage.h"
@@ -40,6 +41,9 @@ struct build {
 	struct db *db;
 	const struct dirs *dirs;
 	const struct build_options *o;
+	struct context context;   /* of o->context, when it had to be fetched */
+	const char *files;        /* the context's folder, NULL */
+	struct map contexts;      /* named ones that were fetched: what was given -> struct context */
 	char *text, *name, *path; /* of the Dockerfile; name for messages */
 	size_t len;
 	char *ignore;             /* .dockerignore, NULL */
@@ -70,6 +74,8 @@ int build_run(struct build *b, struct df_place *place, struct build_failure *fai
 /* STEP gave CHAIN. */
 void build_step_done(struct build *b, const struct step *t, const char *chain, int64_t created_ns);
 int build_image_row(struct build *b, const char *ref, const char *platform, struct image_row *ret, struct err *e);
+/* The folder that VALUE, a named context, stands for; borrowed. */
+int build_named_context(struct build *b, const char *value, const char **ret, struct err *e);
 /* The default network of a stage's steps; borrowed. */
 int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e);
 void build_net_done(struct build *b);

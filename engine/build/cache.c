@@ -5,7 +5,8 @@
 #include "engine/build/step.h"
 #include <string.h>
 
-enum { KEY_VERSION = 1 };
+/* Another one where a step gives something else than before. */
+enum { KEY_VERSION = 2 };
 
 static void hash_list(struct hash *h, const struct strv *l)
 {
@@ -87,6 +88,8 @@ static void hash_copy(struct hash *h, const struct step_env *s)
 	hash_text(h, t->checksum);
 	hash_num(h, t->sources.n);
 	hash_list(h, &t->urls);
+	hash_list(h, &t->gits);
+	hash_num(h, t->keep_git_dir);
 	hash_list(h, &t->doc_names);
 	hash_list(h, &t->doc_texts);
 }

@@ -446,6 +446,37 @@ static int copy_folder(struct copier *c, const struct item *item, struct err *e)
 	return 0;
 }
 
+/* The place called DEST, which is no folder; a link there is followed, also one that leads nowhere yet. */
+static int link_place(const struct copier *c, const char *dest, int *ret_dir, char **ret_name, struct err *e)
+{
+	auto_free char *at = xstrdup(dest);
+
+	for (int hops = 0; hops <= HOPS; hops++) {
+		auto_free char *parent = path_parent(at), *name = xstrdup(path_base(at));
+		auto_close int dir = copy_mkdir(c->to->root, parent, c->uid, c->gid, e);
+		auto_free char *real = NULL;
+		char target[PATH_MAX + 1];
+		ssize_t n;
+
+		if (dir < 0)
+			return dir;
+		n = readlinkat(dir, name, target, PATH_MAX);
+		if (n < 0) {
+			*ret_name = TAKE(name);
+			*ret_dir = TAKE_FD(dir);
+			return 0;
+		}
+		target[n] = '\0';
+		/* walked in text: what is on the way may be links itself, which copy_mkdir follows */
+		real = *target == '/' ? xstrdup(target) : xasprintf("%s/%s", parent, target);
+		free(at);
+		at = TAKE(real);
+		while (strlen(at) > 1 && str_ends(at, "/"))
+			at[strlen(at) - 1] = '\0';
+	}
+	return err_set(e, ELOOP, "'%s': too many links", dest);
+}
+
 /* Where a single file goes: into the folder DEST, or to be DEST. */
 static int file_place(const struct copier *c, const char *name, int *ret_dir, char **ret_name, struct err *e)
 {
@@ -455,15 +486,8 @@ static int file_place(const struct copier *c, const char *name, int *ret_dir, ch
 	if (!str_ends(dest, "/") && !str_ends(dest, "/.") && !c->to->as_folder) {
 		auto_close int is_dir = path_open_in(c->to->root, dest, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, &ignored);
 
-		if (is_dir < 0) {
-			auto_free char *parent = path_parent(dest);
-
-			*ret_dir = copy_mkdir(c->to->root, parent, c->uid, c->gid, e);
-			if (*ret_dir < 0)
-				return *ret_dir;
-			*ret_name = xstrdup(path_base(dest));
-			return 0;
-		}
+		if (is_dir < 0)
+			return link_place(c, dest, ret_dir, ret_name, e);
 	}
 	*ret_dir = copy_mkdir(c->to->root, dest, c->uid, c->gid, e);
 	if (*ret_dir < 0)

@@ -398,6 +398,25 @@ static bool is_heredoc(const char *word, bool *chomp, const char **rest)
 	return !strchr(*rest, '<');
 }
 
+bool heredoc_is_named(const struct instr *i, const char *word)
+{
+	auto_free char *name = NULL;
+	const char *rest;
+	bool chomp;
+
+	if (i->json || !is_heredoc(word, &chomp, &rest))
+		return false;
+	name = words_unquote(rest, '\\');
+	for (size_t k = 0; k < i->ndocs; k++) {
+		/* COPY's words know no quotes: of "a b" only the first is seen here */
+		const char *open = name ? name : rest + (*rest == '"' || *rest == '\'');
+
+		if (name ? streq(name, i->docs[k].name) : str_starts(i->docs[k].name, open))
+			return true;
+	}
+	return false;
+}
+
 static bool is_plain_name(const char *s)
 {
 	size_t n = strlen(s);

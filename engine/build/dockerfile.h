@@ -66,5 +66,7 @@ int dockerfile_parse(const char *text, size_t n, struct dockerfile *ret, struct 
 int dockerfile_parse_one(const char *text, struct dockerfile *ret, struct err *e);
 /* "CMD", for messages: the name in upper case. */
 const char *instr_name(enum instr_kind kind);
+/* WORD ("<<EOF", "3<<-'EOF'") stands for one of I's heredocs. */
+bool heredoc_is_named(const struct instr *i, const char *word);
 /* A heredoc's body as it is to be used: leading tabs gone with "<<-". Caller frees. */
 char *heredoc_text(const struct heredoc *h);

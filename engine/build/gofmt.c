@@ -2,8 +2,11 @@
 #include "engine/build/gofmt.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <wctype.h>
 
+#include "base/alloc.h"
 #include "base/auto.h"
 #include "base/str.h"
 #include "base/strv.h"
@@ -63,6 +66,30 @@ static void add_quoted(struct str *out, const char *s)
 		p += n ? n : 1;
 	}
 	str_addc(out, '"');
+}
+
+char *go_quoted_char(int64_t c)
+{
+	static const char named[] = "\a\b\f\n\r\t\v\\'", letters[] = "abfnrtv\\'";
+	const char *at = c > 0 && c < 0x80 ? strchr(named, (int)c) : NULL;
+	char utf8[5] = "";
+
+	if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		c = 0xfffd;
+	if (at)
+		return xasprintf("'\\%c'", letters[at - named]);
+	if (!printable((uint32_t)c))
+		return xasprintf(c < 0x80 ? "'\\x%02x'" : c > 0xffff ? "'\\U%08x'" : "'\\u%04x'", (unsigned)c);
+	if (c < 0x80)
+		snprintf(utf8, sizeof(utf8), "%c", (int)c);
+	else if (c < 0x800)
+		snprintf(utf8, sizeof(utf8), "%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 0x3f)));
+	else if (c < 0x10000)
+		snprintf(utf8, sizeof(utf8), "%c%c%c", (int)(0xe0 | c >> 12), (int)(0x80 | (c >> 6 & 0x3f)), (int)(0x80 | (c & 0x3f)));
+	else
+		snprintf(utf8, sizeof(utf8), "%c%c%c%c", (int)(0xf0 | c >> 18), (int)(0x80 | (c >> 12 & 0x3f)), (int)(0x80 | (c >> 6 & 0x3f)),
+			(int)(0x80 | (c & 0x3f)));
+	return xasprintf("'%s'", utf8);
 }
 
 char *go_quoted_list(const struct strv *l)

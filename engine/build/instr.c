@@ -116,7 +116,7 @@ int instr_flags_check(const struct instr *i, struct err *e)
 		for (size_t j = 0; f->type != FLAG_LIST && j < k; j++)
 			if (find(info, i->flags.v[j]) == f)
 				return err_set(e, EINVAL, "duplicate flag specified: --%s", f->name);
-		if (f->type != FLAG_BOOL && !*value)
+		if (f->type == FLAG_BOOL ? streq(value, "=") : !*value)
 			return err_set(e, EINVAL, "missing a value on flag: --%s", f->name);
 		if (f->type == FLAG_BOOL && *value && strcasecmp(value + 1, "true") != 0 && strcasecmp(value + 1, "false") != 0)
 			return err_set(e, EINVAL, "expecting boolean value for flag --%s, not: %s", f->name, value + 1);
@@ -133,6 +133,13 @@ const char *instr_flag(const struct instr *i, const char *name)
 			return *rest ? rest + 1 : rest;
 	}
 	return NULL;
+}
+
+const char *instr_flag_value(const struct instr *i, const char *name)
+{
+	const char *v = instr_flag(i, name);
+
+	return v && *v ? v : NULL;
 }
 
 bool instr_flag_bool(const struct instr *i, const char *name, bool dflt)

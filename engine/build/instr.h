@@ -45,5 +45,7 @@ struct strv;
 int instr_flags_check(const struct instr *i, struct err *e);
 /* Value of a flag ("" for a bare one), NULL: not given. Borrowed. */
 const char *instr_flag(const struct instr *i, const char *name);
+/* As instr_flag; an empty value ("--from=") is none, as BuildKit has it. */
+const char *instr_flag_value(const struct instr *i, const char *name);
 bool instr_flag_bool(const struct instr *i, const char *name, bool dflt);
 void instr_flag_list(const struct instr *i, const char *name, struct strv *ret);

@@ -411,7 +411,7 @@ static int make_hosts(struct run *r, struct err *e)
 	AUTO_STR(text, TEXT_MAX);
 	const struct strv *extra = &r->s->o->extra_hosts;
 
-	str_add(&text, "127.0.0.1\tlocalhost " BUILD_HOST "\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+	str_addf(&text, "127.0.0.1\tlocalhost %s\n::1\tlocalhost ip6-localhost ip6-loopback\n", r->spec->hostname);
 	for (size_t i = 0; i < extra->n; i++) {
 		const char *eq = strpbrk(extra->v[i], "=:");
 

@@ -62,12 +62,12 @@ static int resolve_source(struct build *b, const struct source *from, struct ste
 	*ret = (struct step_source){ .what = "build context" };
 	if (from->kind == SOURCE_CONTEXT) {
 		ret->folder = true;
-		ret->path = b->o->context;
+		ret->path = b->files;
 		ret->ignore = b->ignore;
 		ret->ignore_len = b->ignore_len;
 	} else if (from->kind == SOURCE_FOLDER) {
 		ret->folder = true;
-		ret->path = from->name;
+		TRY(build_named_context(b, from->name, &ret->path, e));
 		ret->what = from->name;
 	} else if (from->kind == SOURCE_STAGE) {
 		strv_copy(&ret->layers, &b->stages.v[from->stage].layers);
@@ -253,7 +253,10 @@ static int step_begin(struct build *b, struct stage *st, struct worker *w, struc
 	auto_free char *name = step_name(b, t);
 	int r;
 
-	TRY(make_env(b, w, t, e));
+	if (make_env(b, w, t, e) < 0) {
+		w->place = (struct df_place){ 0, 0 }; /* a registry's answer is no mistake of the line */
+		return -e->code;
+	}
 	w->started_ns = time_mono_ns();
 	w->vertex = begin(b, name);
 	if (!step_needs_content(&w->env)) {
@@ -316,14 +319,30 @@ static int answer(struct worker *w, bool go, struct err *e)
 	return wire_send(w->sock, j, e);
 }
 
+/* What a step printed, line by line: nothing in it moves the cursor. */
+static char *visible_lines(const char *text)
+{
+	AUTO_STR(out, TAIL_KEPT * 8);
+	AUTO_STRV(lines);
+
+	strv_split(&lines, text, "\n");
+	for (size_t i = 0; i < lines.n; i++) {
+		auto_free char *line = str_visible(lines.v[i], strcspn(lines.v[i], "\r"));
+
+		if (*line || i + 1 < lines.n)
+			str_addf(&out, "%s\n", line);
+	}
+	return str_take(&out);
+}
+
 static void fail(struct build *b, struct worker *w, struct build_failure *f, struct df_place *place, const struct err *e)
 {
 	if (e->code != ECANCELED) {
 		/* what a server said is no mistake of the line (BuildKit shows none either) */
-		if (w->asked || !w->step->urls.n)
+		if (w->asked || !(w->step->urls.n + w->step->gits.n))
 			*place = w->place;
 		f->step = step_name(b, w->step);
-		f->output = str_visible(w->tail.s, w->tail.len);
+		f->output = visible_lines(w->tail.s);
 	}
 	end(b, w->vertex, false, time_mono_ns() - w->started_ns, e->code == ECANCELED ? "CANCELED" : err_text(e));
 }

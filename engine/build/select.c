@@ -315,6 +315,8 @@ static int pick_glob(struct picker *p, const char *path, size_t kept, struct err
 
 	auto_close int fd = path_open_in(p->from->root, *prefix ? prefix : ".", O_PATH | O_CLOEXEC, 0, &missing);
 
+	if (fd == -ENOENT)
+		return not_found(p, prefix, false, e);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
 		return 0;
 	TRY(real_path(p, fd, &real, e));

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "engine/build/context.h"
 #include "engine/build/expand.h"
 #include "engine/image/platform.h"
 #include "engine/image/ref.h"
@@ -25,7 +26,7 @@ enum { STAGES_MAX = 1000 };
 
 static void step_free(struct step *t)
 {
-	struct strv *const lists[] = { &t->env, &t->argv, &t->sources, &t->urls, &t->excludes, &t->doc_names, &t->doc_texts };
+	struct strv *const lists[] = { &t->env, &t->argv, &t->sources, &t->urls, &t->gits, &t->excludes, &t->doc_names, &t->doc_texts };
 	char *const texts[] = { t->label, t->cwd, t->user, t->network, t->script_name, t->script, t->dest, t->chown, t->chmod, t->checksum };
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
@@ -102,6 +103,21 @@ size_t stage_history(struct stage *st, bool layer, const char *fmt, ...)
 	return json_count(st->img.history) - 1;
 }
 
+void stage_shell(const struct stage *st, struct strv *ret)
+{
+	if (st->img.shell.n) {
+		strv_copy(ret, &st->img.shell);
+		return;
+	}
+	strv_add(ret, "/bin/sh");
+	strv_add(ret, "-c");
+}
+
+void stage_no_place(struct stages *s)
+{
+	s->place = (struct df_place){ 0, 0 };
+}
+
 struct step *stage_step(struct stage *st, enum step_kind kind, const struct instr *i, struct err *e)
 {
 	struct step *t = xcalloc(1, sizeof(*t));
@@ -131,11 +147,10 @@ static int context_source(const char *value, const char *name, struct source *re
 		*ret = (struct source){ SOURCE_IMAGE, 0, xstrdup(image) };
 		return 0;
 	}
-	if (strstr(value, "://")) {
-		int r = err_set(e, ENOTSUP, "build context '%s': '%s' cannot be read, only folders and docker-image://NAME", name, value);
-
-		err_hint(e, "fetch it into a folder first, and name that");
-		return r;
+	if (!context_is_remote(value) && (strstr(value, "://") || str_starts(value, "target:"))) {
+		err_set(e, ENOTSUP, "build context '%s': '%s' cannot be read", name, value);
+		err_hint(e, "there are folders, docker-image://NAME, http(s)://…, git repositories and (in compose files) service:NAME");
+		return -ENOTSUP;
 	}
 	*ret = (struct source){ SOURCE_FOLDER, 0, xstrdup(value) };
 	return 0;
@@ -162,7 +177,7 @@ static int image_source(const char *name, struct source *ret, struct err *e)
 
 int stage_source(struct stages *s, struct stage *st, const char *name, bool index, struct source *ret, struct err *e)
 {
-	const char *context = named_context(s, name);
+	const char *context = named_context(s, name), *digits = name + (*name == '-');
 	int at;
 
 	if (context)
@@ -172,10 +187,12 @@ int stage_source(struct stages *s, struct stage *st, const char *name, bool inde
 		return 0;
 	}
 	at = find_stage(s, name, -1);
-	if (at < 0 && index && *name && strspn(name, "0123456789") == strlen(name)) {
+	if (at < 0 && index && *digits && strspn(digits, "0123456789") == strlen(digits)) {
 		at = strlen(name) < 6 ? (int)strtol(name, NULL, 10) : (int)s->n;
-		if (at >= (int)s->n)
+		if (at >= (int)s->n || at < 0) {
+			stage_no_place(s);
 			return err_set(e, EINVAL, "invalid stage index %s", name);
+		}
 	}
 	if (at < 0)
 		return image_source(name, ret, e);
@@ -207,7 +224,7 @@ static int scratch(struct stages *s, struct img *ret, struct err *e)
 
 static int from_platform(struct stages *s, const struct instr *i, char **ret, struct err *e)
 {
-	const char *flag = instr_flag(i, "platform");
+	const char *flag = instr_flag_value(i, "platform");
 	struct platform p;
 
 	if (!flag) {
@@ -427,8 +444,10 @@ static int read_stages(struct stages *s, struct err *e)
 		else
 			return err_set(e, EINVAL, "no build stage in current context");
 	}
-	if (s->n == 0)
+	if (s->n == 0) {
+		stage_no_place(s);
 		return err_set(e, EINVAL, "dockerfile contains no stages to build");
+	}
 	return 0;
 }
 
@@ -441,8 +460,6 @@ static int find_target(struct stages *s, struct err *e)
 		return 0;
 	s->place = (struct df_place){ 0, 0 };
 	s->target = find_stage(s, want, -1);
-	if (s->target < 0 && strspn(want, "0123456789") == strlen(want) && strlen(want) < 6 && strtol(want, NULL, 10) < (long)s->n)
-		s->target = (int)strtol(want, NULL, 10);
 	if (s->target >= 0)
 		return 0;
 	near = str_nearest(want, &s->v[0].name, s->n, sizeof(*s->v));

@@ -61,7 +61,8 @@ struct step {
 	/* COPY, ADD */
 	bool add, link, parents;
 	int unpack;               /* -1: not said */
-	struct strv sources, urls, excludes;
+	bool keep_git_dir;
+	struct strv sources, urls, gits, excludes;
 	char *dest, *chown, *chmod, *checksum;
 	struct strv doc_names, doc_texts;
 	struct source from;
@@ -131,6 +132,10 @@ void stages_done(struct stages *s);
 /* What can be said of an instruction by itself. Error texts get "dockerfile parse error on line N: ". */
 int instr_check(const struct instr *i, struct err *e);
 int instr_apply(struct stages *s, struct stage *st, const struct instr *i, struct err *e);
+/* instr_steps.c */
+int instr_apply_workdir(struct stages *s, struct stage *st, const struct instr *i, struct err *e);
+int instr_apply_copy(struct stages *s, struct stage *st, const struct instr *i, struct err *e);
+int instr_apply_run(struct stages *s, struct stage *st, const struct instr *i, struct err *e);
 int instr_expand(struct stages *s, struct stage *st, const struct instr *i, const char *word, char **ret, struct err *e);
 /* One --mount value; FINAL: all of it is checked, else only what needs no variables. */
 int run_mount_parse(const char *text, const char *cwd, bool final, struct run_mount *ret, char **ret_from, struct err *e);
@@ -141,5 +146,9 @@ int stage_convert(struct stages *s, int index, struct err *e);
 void source_done(struct source *s);
 /* "a/b" seen from the stage's working folder, clean; a '/' at its end stays. Caller frees. */
 char *stage_path(const struct stage *st, const char *path);
+/* What a shell form begins with: SHELL's words, else /bin/sh -c. */
+void stage_shell(const struct stage *st, struct strv *ret);
+/* The error about to be set belongs to no line (BuildKit tells such ones when it solves, not when it reads). */
+void stage_no_place(struct stages *s);
 struct step *stage_step(struct stage *st, enum step_kind kind, const struct instr *i, struct err *e);
 size_t stage_history(struct stage *st, bool layer, const char *fmt, ...) PRINTF(3, 4);

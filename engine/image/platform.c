@@ -66,11 +66,36 @@ void platform_host(struct platform *p)
 	platform_set(p, "linux", u.machine, NULL);
 }
 
+/* "linux", or "arm64": the other half is this machine's (containerd's platforms.Parse). False: neither. */
+static bool one_part(const char *word, struct platform *ret)
+{
+	static const char *const systems[] = { "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "aix", "android", "js", "wasip1" };
+	static const char *const archs[] = { "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64",
+					     "s390x", "wasm" };
+	struct platform host;
+
+	platform_host(&host);
+	platform_set(ret, word, host.arch, host.variant);
+	for (size_t i = 0; i < ARRAY_LEN(systems); i++)
+		if (streq(ret->os, systems[i]))
+			return true;
+	platform_set(ret, "linux", word, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(archs); i++)
+		if (streq(ret->arch, archs[i]))
+			return true;
+	return false;
+}
+
 int platform_parse(const char *text, struct platform *ret, struct err *e)
 {
 	AUTO_STRV(parts);
+	struct platform one;
 
 	strv_split(&parts, text, "/");
+	if (parts.n == 1 && one_part(text, &one)) {
+		*ret = one;
+		return 0;
+	}
 	if (parts.n < 2 || parts.n > 3 || !*parts.v[0] || !*parts.v[1])
 		return err_set(e, EINVAL, "'%s': not a platform, which is written as linux/amd64 or linux/arm/v7", text);
 	platform_set(ret, parts.v[0], parts.v[1], parts.n == 3 ? parts.v[2] : NULL);

@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "compose/project.h"
 #include "engine/build/build.h"
+#include "engine/build/context.h"
 #include "engine/image/store.h"
 #include "plan/lower_build.h"
 
@@ -47,7 +48,7 @@ static int build_one(struct run *r, const struct service *s, struct err *e)
 	for (size_t i = 0; i < warnings.n; i++)
 		log_warning("%s", warnings.v[i]);
 	if (!o.dockerfile_text && s->build->dockerfile && *s->build->dockerfile)
-		o.dockerfile = file = path_join(o.context, s->build->dockerfile);
+		o.dockerfile = file = path_join(context_is_remote(o.context) ? "" : o.context, s->build->dockerfile);
 	for (size_t i = 0; r->b->args && i < r->b->args->n; i++) {
 		const char *kv = r->b->args->v[i], *eq = strchr(kv, '=');
 		auto_free char *key = xstrndup(kv, (size_t)(eq - kv));

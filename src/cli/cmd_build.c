@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "compose/project.h"
 #include "engine/build/build.h"
+#include "engine/build/context.h"
 #include "plan/lower_build.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -93,7 +94,7 @@ static const struct opt image_build_rows[] = {
 	OPT(0, "add-host", OPT_LIST, struct image_build_opts, hosts, "HOST:IP", "A line of /etc/hosts in RUN"),
 	OPT(0, "allow", OPT_LIST, struct image_build_opts, allow, "WHAT", "Allow network.host or security.insecure"),
 	OPT(0, "build-arg", OPT_LIST, struct image_build_opts, args, "K=V", "Value of an ARG"),
-	OPT(0, "build-context", OPT_LIST, struct image_build_opts, contexts, "NAME=PATH", "Another context: a folder, or docker-image://NAME"),
+	OPT(0, "build-context", OPT_LIST, struct image_build_opts, contexts, "NAME=PATH|URL", "Another context: a folder, a URL, or docker-image://NAME"),
 	OPT(0, "check", OPT_BOOL, struct image_build_opts, check, NULL, "Only check the Dockerfile"),
 	OPT('f', "file", OPT_STR, struct image_build_opts, file, "FILE", "The Dockerfile (default: Dockerfile in the context; -: standard input)"),
 	OPT(0, "iidfile", OPT_STR, struct image_build_opts, iidfile, "FILE", "Write the image's id to FILE"),
@@ -138,15 +139,14 @@ static int add_ulimits(const struct strv *words, struct build_options *b, struct
 	return 0;
 }
 
-static int check_context(const char *path, struct err *e)
+static int check_context(const char *path, const char *file, struct err *e)
 {
 	struct stat st;
 
-	if (streq(path, "-") || strstr(path, "://") || str_starts(path, "git@")) {
-		err_set(e, ENOTSUP, "build context '%s': only folders can be built from", path);
-		err_hint(e, "unpack or clone it into a folder first");
-		return -ENOTSUP;
-	}
+	if (streq(path, "-") && file && streq(file, "-"))
+		return err_set(e, EINVAL, "standard input cannot be both the build context and the Dockerfile");
+	if (context_is_remote(path))
+		return 0;
 	if (stat(path, &st) < 0)
 		return err_sys(e, "build context '%s'", path);
 	return S_ISDIR(st.st_mode) ? 0 : err_set(e, ENOTDIR, "build context '%s' is not a folder", path);
@@ -197,7 +197,7 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 	auto_free char *id = NULL, *text = NULL;
 	bool quiet = o->quiet || is_quiet(o->progress);
 
-	TRY(check_context(args->v[0], e));
+	TRY(check_context(args->v[0], o->file, e));
 	TRY(fill(app, o, &b, &text, e));
 	TRY(build_view_run(app, &b, quiet, &id, e));
 	if (!id)
@@ -212,4 +212,4 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 }
 
 const struct cmd cmd_image_build = { "build", image_build_run, CMD_STATE | CMD_ROOT | CMD_ENTERS, image_build_rows, sizeof(struct image_build_opts),
-				     "[OPTIONS] PATH", "Build an image from a Dockerfile", 1, 1 };
+				     "[OPTIONS] PATH|URL|-", "Build an image from a Dockerfile", 1, 1 };

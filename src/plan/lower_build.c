@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "compose/project.h"
 #include "engine/build/build.h"
+#include "engine/build/context.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -111,17 +112,17 @@ static void copy_kvs(struct strv *to, const struct kvs *from)
 
 static bool is_remote(const char *s)
 {
-	return strstr(s, "://") || str_starts(s, "git@");
+	return context_is_remote(s) || strstr(s, "://");
 }
 
 static int context_of(const struct build *b, struct build_options *o, struct err *e)
 {
-	if (is_remote(b->context)) {
-		err_set(e, ENOTSUP, "build context '%s': only folders can be built from", b->context);
-		err_hint(e, "clone or unpack it first, and name the folder");
+	if (is_remote(b->context) && !context_is_remote(b->context)) {
+		err_set(e, ENOTSUP, "build context '%s' cannot be read", b->context);
+		err_hint(e, "there are folders, http(s)://… and git repositories");
 		return -ENOTSUP;
 	}
-	if (!file_exists(b->context)) {
+	if (!is_remote(b->context) && !file_exists(b->context)) {
 		err_set(e, ENOENT, "build context '%s': no such folder", b->context);
 		err_hint(e, "create it, or correct 'build.context'");
 		return -ENOENT;

@@ -128,9 +128,17 @@ static void platforms(void **state)
 			assert_int_equal(got, c->skip);
 		}
 	}
+	struct platform p;
 	AUTO_ERR(bad);
 
-	assert_true(platform_parse("linux", &(struct platform){ 0 }, &bad) < 0);
+	assert_true(platform_parse("nope", &p, &bad) < 0);
+	err_clear(&bad);
+	/* one half: the other is this machine's */
+	assert_int_equal(platform_parse("arm", &p, &bad), 0);
+	assert_string_equal(p.os, "linux");
+	assert_string_equal(p.variant, "v7");
+	assert_int_equal(platform_parse("linux", &p, &bad), 0);
+	assert_true(*p.arch);
 }
 
 static void saved(void **state)

@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# Rules of BuildKit that only a comparison with it told: where files go, whose they are, what is no error.
+load lib
+
+build() { # build <<Dockerfile: of the folder $T/r
+	mkdir -p "$T/r"
+	cat >"$T/r/Dockerfile"
+	gantry image build --progress=plain -t rules "$T/r" 2>&1
+}
+
+@test "COPY follows a link at the destination, also one that leads nowhere yet" {
+	mkdir -p "$T/r" && echo new >"$T/r/f"
+	build <<'D'
+FROM tiny:1
+RUN echo old >/real && ln -s real /link && ln -s /none/yet /dangling && ln -s loop /loop
+COPY f /link
+COPY f /dangling
+RUN [ -L /link ] && [ "$(cat /real)" = new ] && [ "$(cat /none/yet)" = new ]
+D
+	run build <<'D'
+FROM tiny:1
+RUN ln -s loop /loop
+COPY f /loop
+D
+	[ "$status" = 1 ]
+	[[ $output == *"too many links"* ]]
+}
+
+@test "owners: --chown and WORKDIR by one rule" {
+	mkdir -p "$T/r" && echo x >"$T/r/f"
+	build <<'D'
+FROM tiny:1
+COPY --chown=1: f /a
+COPY --chown=app:nobody f /b
+COPY --chown=4294967294 f /c
+COPY --chown=1:2:3 f /d
+COPY --chown= f /e
+USER 7
+WORKDIR /w
+USER app
+WORKDIR /v
+USER ghost
+WORKDIR /g
+USER 0
+RUN [ "$(stat -c %u:%g /a /b /c /d /e /w /v /g | xargs)" = "1:0 1000:1000 0:0 1:1 0:0 7:7 1000:1000 0:0" ]
+D
+}
+
+@test "what BuildKit takes: empty commands, empty flags, odd ports, unknown triggers, WORKDIR as it is written" {
+	build <<'D'
+FROM --platform= tiny:1
+RUN
+CMD
+EXPOSE 80/ 81/tcp/x
+HEALTHCHECK --interval= CMD x
+ONBUILD NOSUCH thing
+WORKDIR /a/../b//
+ARG $PATH=1
+D
+	[ "$(gantry image inspect -f '{{json .Config.Cmd}} {{json .Config.ExposedPorts}} {{.Config.WorkingDir}}' rules)" = \
+		'["/bin/sh","-c",""] {"80/tcp":{},"81/tcp":{}} /a/../b//' ]
+}
+
+@test "what it refuses: signals beyond the range, a folder of patterns that is not there, stages by number as target" {
+	run build <<<$'FROM tiny:1\nSTOPSIGNAL SIGRTMIN+20'
+	[ "$status" = 1 ]
+	[[ $output == *"invalid signal: SIGRTMIN+20"* ]]
+	run build <<<$'FROM tiny:1\nCOPY nope/* /x/'
+	[ "$status" = 1 ]
+	[[ $output == *'"/nope": not found'* ]]
+	run gantry image build --target 0 "$T/r"
+	[ "$status" = 1 ]
+	run build <<<$'FROM tiny:1\nCOPY --link= f /x'
+	[ "$status" = 1 ]
+	[[ $output == *"missing a value on flag: --link"* ]]
+}
+
+@test "builds at the same time do not take each other's folders away" {
+	printf 'FROM tiny:1\nRUN true\n' >"$T/Dockerfile.par"
+	mkdir -p "$T/empty"
+	for i in 1 2 3 4 5 6; do
+		(for k in 1 2 3 4 5; do gantry image build -q --no-cache -f "$T/Dockerfile.par" "$T/empty" || echo failed; done) >"$T/par.$i" 2>&1 &
+	done
+	wait
+	! grep -h failed "$T"/par.*
+}
