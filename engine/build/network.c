@@ -3,27 +3,35 @@
  * The network of RUN: the engine's own bridge, one address a stage, given back at the end of the build.
  */
 #include "base/alloc.h"
+#include "base/dirs.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "engine/build/build_priv.h"
 #include "net/network.h"
 #include "net/sandbox.h"
 #include "state/db.h"
 
+#define BUILD_LABELS "{\"gantry.build\":\"1\"}"
+
+/* The last build that uses a bridge which a build made takes it away. */
 static int ensure_bridge(struct build *b, struct err *e)
 {
-	static const struct network_want want = { .name = "bridge", .driver = "bridge", .ipv4 = true };
+	static const struct network_want want = { .name = "bridge", .driver = "bridge", .labels = BUILD_LABELS, .ipv4 = true };
 	struct network_row row = { 0 };
 	int r = network_by_name(b->db, "bridge", &row, e);
 
-	if (r == 1) {
+	if (r == 1)
 		r = network_create(b->db, &want, &row, e);
-		b->bridge = r == 0 ? row.id : 0;
-	}
+	if (r == 1) /* another build made it meanwhile */
+		r = network_by_name(b->db, "bridge", &row, e);
+	if (r == 0 && streq(str0(row.labels), BUILD_LABELS))
+		b->bridge = row.id;
 	network_row_done(&row);
-	return r < 0 ? r : 0;
+	return MIN(r, 0);
 }
 
 static int lease(struct build *b, const char *id, struct err *e)
@@ -32,13 +40,23 @@ static int lease(struct build *b, const char *id, struct err *e)
 	const struct net_want want = { .sandbox_id = id, .container_name = "buildkitsandbox", .container_id = id, .hostname = "buildkitsandbox",
 				       .mode = "private", .endpoints = &ep, .nendpoints = 1 };
 
+	TRY(ensure_bridge(b, e));
 	TRY(db_begin(b->db, e));
 	return db_end(b->db, net_sandbox_lease(b->db, &want, e), e);
+}
+
+/* Builds make and remove the bridge one after the other, or one would find what another is still making. */
+static int lock(struct build *b, int *ret_fd, struct err *e)
+{
+	auto_free char *path = dirs_run(b->dirs, "build-net.lock");
+
+	return MIN(file_lock(path, false, true, ret_fd, e), 0);
 }
 
 int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *spec = json_object();
+	auto_close int fd = -1;
 	char id[ID_BUF];
 
 	if (!b->plans) {
@@ -48,7 +66,7 @@ int build_net(struct build *b, int stage, const struct net_plan **ret, struct er
 	if (!b->plans[stage]) {
 		id_new(id);
 		json_add_str(spec, "hostname", "buildkitsandbox");
-		TRY(ensure_bridge(b, e));
+		TRY(lock(b, &fd, e));
 		TRY(lease(b, id, e));
 		b->sandboxes[stage] = xstrdup(id);
 		TRY(net_sandbox_prepare(b->db, id, e));
@@ -76,11 +94,12 @@ void build_net_done(struct build *b)
 	}
 	free(b->plans);
 	free(b->sandboxes);
-	/* made for us, and nobody uses it */
+	/* made for builds, and no other uses it */
 	if (b->bridge) {
+		auto_close int fd = -1;
 		AUTO_ERR(used);
 
-		if (network_remove(b->db, &b->bridge, 1, &used) < 0)
+		if (lock(b, &fd, &used) < 0 || network_remove(b->db, &b->bridge, 1, &used) < 0)
 			log_debug("network 'bridge' stays: %s", err_text(&used));
 	}
 }
