@@ -105,7 +105,7 @@ static int check_platform(const char *config, const struct platform *want, bool 
 		return err_set(e, ENOENT, "the image is for %s only, not for %s", has, wanted);
 	auto_free char *text = xasprintf("the image is for %s, this machine is %s", has, wanted);
 
-	json_add_str(plan, "warning", text);
+	json_add_str(json_add_array(plan, "warnings"), NULL, text);
 	return 0;
 }
 
@@ -156,7 +156,13 @@ static int resolve(struct downloader *d, const struct cJSON *request, struct cJS
 		}
 	}
 	plan = json_add_object(answer, "plan");
-	return find_image(d, &want, platform != NULL, plan, e);
+	TRY(find_image(d, &want, platform != NULL, plan, e));
+	for (size_t i = 0; i < registry_warnings(d->registry)->n; i++) {
+		if (!json_get(plan, "warnings"))
+			json_add_array(plan, "warnings");
+		json_add_str(json_get(plan, "warnings"), NULL, registry_warnings(d->registry)->v[i]);
+	}
+	return 0;
 }
 
 /* ---- blobs ------------------------------------------------------------------------------------------------------------------------------------------ */

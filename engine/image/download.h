@@ -7,7 +7,7 @@
  *        ◄── {"fetch": LAYER, "have": N} … {"fetch": LAYER, "done": true} or {"fetch": LAYER, "failed": {…}}
  *        ◄── {"note": "…"}
  *
- * Plan: {"digest": of what was asked for, "documents": ["…index…", "…manifest…"], "config": "…"}.
+ * Plan: {"digest": of what was asked for, "documents": ["…index…", "…manifest…"], "config": "…", "warnings": ["…"]?}.
  */
 #pragma once
 

@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "engine/image/proxy.h"
 
 enum { CONNECT_SECONDS = 30, SLOW_BYTES = 10, SLOW_SECONDS = 60, REPLY_HEADERS_MAX = 200, REPLY_LINE_MAX = 32 << 10, BUNDLE_MAX = 8 << 20 };
 
@@ -59,23 +60,13 @@ static const struct code_row {
 	{ CURLE_URL_MALFORMAT, EINVAL, "'%s' is no http or https address", NULL },
 };
 
-static bool is_loopback(const char *host)
+/* NULL: none. Borrowed from the environment. */
+static const char *proxy_of(const char *url)
 {
-	return streq(host, "localhost") || str_starts(host, "127.") || streq(host, "::1");
-}
+	auto_free char *host = http_host(url), *origin = http_origin(url);
+	const char *port = origin ? strrchr(origin, ':') + 1 : "";
 
-/* Is there a proxy for it in the environment? NO_PROXY is not looked at: for a hint this is enough. */
-static bool is_proxied(const struct http_request *r)
-{
-	static const char *const names[2][6] = { { "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY" },
-						 { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } };
-	const char *const *v = names[str_starts(r->url, "https://")];
-	auto_free char *host = http_host(r->url);
-
-	for (; *v; v++)
-		if (getenv(*v) && *getenv(*v))
-			return host && !is_loopback(host);
-	return false;
+	return host ? proxy_for(str_starts(url, "https://"), host, port, getenv) : NULL;
 }
 
 static bool is_proxied_refusal(const struct http_request *r)
@@ -109,7 +100,7 @@ static void set_error(struct http_request *r, CURLcode c)
 		err_set(&r->e, codes[i].code, "%s%s%s%s", text.s, *r->detail ? " (" : "", r->detail, *r->detail ? ")" : "");
 		if (codes[i].hint)
 			err_hint(&r->e, "%s", codes[i].hint);
-		else if (c == CURLE_COULDNT_CONNECT && is_proxied(r))
+		else if (c == CURLE_COULDNT_CONNECT && proxy_of(r->url))
 			err_hint(&r->e, "it was asked for through a proxy: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY");
 		return;
 	}
@@ -394,16 +385,13 @@ static void set_tls(struct http *h, struct http_request *r)
 	}
 }
 
-/* libcurl reads the environment itself, except HTTP_PROXY in upper case, which a web server's client could set. We are none. */
+/* libcurl would read the environment itself, but not as docker does: ports in NO_PROXY, HTTP_PROXY in upper case. */
 static void set_proxy(struct http_request *r)
 {
-	const char *upper = getenv("HTTP_PROXY"), *lower = getenv("http_proxy");
-	auto_free char *host = http_host(r->url);
+	const char *proxy = proxy_of(r->url);
 
-	if (host && is_loopback(host))
-		curl_easy_setopt(r->easy, CURLOPT_PROXY, "");
-	else if (upper && *upper && !(lower && *lower) && str_starts(r->url, "http://"))
-		curl_easy_setopt(r->easy, CURLOPT_PROXY, upper);
+	curl_easy_setopt(r->easy, CURLOPT_PROXY, proxy ? proxy : "");
+	curl_easy_setopt(r->easy, CURLOPT_NOPROXY, "");
 }
 
 static void set_method(struct http_request *r)

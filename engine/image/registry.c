@@ -20,7 +20,6 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -29,7 +28,7 @@
 #include "engine/image/registry_priv.h"
 #include "engine/image/retry.h"
 
-enum { REDIRECTS_MAX = 10, AUTHS_MAX = 2 };
+enum { REDIRECTS_MAX = 10, AUTHS_MAX = 2, WARNINGS_MAX = 4 };
 static const char accept_manifests[] =
 	"Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
 	"application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -123,7 +122,15 @@ void registry_free(struct registry *r)
 	free(r->shown);
 	strv_done(&r->scopes);
 	strv_done(&r->mirrors);
+	strv_done(&r->warnings);
+	auth_done(&r->guest);
+	free(r->guest_origin);
 	free(r);
+}
+
+const struct strv *registry_warnings(const struct registry *r)
+{
+	return &r->warnings;
 }
 
 /* ---- calls ----------------------------------------------------------------------------------------------------------------------------------------- */
@@ -177,6 +184,13 @@ static bool is_own(const struct call *c, const char *url)
 	return origin && own && streq(origin, own);
 }
 
+static bool is_guest_at(const struct call *c, const char *url)
+{
+	auto_free char *origin = c->r->guest_origin ? http_origin(url) : NULL;
+
+	return origin && streq(origin, c->r->guest_origin);
+}
+
 int call_begin(struct call *c, struct err *e)
 {
 	struct http_request *q = &c->q;
@@ -195,7 +209,9 @@ int call_begin(struct call *c, struct err *e)
 	if (c->range > 0)
 		strv_addf(&q->headers, "Range: bytes=%lld-", (long long)c->range);
 	own = is_own(c, q->url);
-	if (own && auth)
+	if (!own)
+		auth = is_guest_at(c, q->url) ? auth_header(&c->r->guest) : NULL;
+	if (auth)
 		strv_add(&q->headers, auth);
 	if (own)
 		strv_copy(&q->headers, &host_of(c)->headers);
@@ -262,6 +278,25 @@ static void scopes_at(const struct call *c, struct strv *to)
 		strv_copy(to, &c->r->scopes);
 }
 
+/* Another registry, which wants a token of its own service: registry.k8s.io sends to ones that are near. It gets nobody's. */
+static int guest_challenged(struct call *c)
+{
+	const struct strv none = STRV_INIT;
+	auto_free char *host = http_host(c->q.url);
+	AUTO_ERR(failure);
+
+	if (c->guests++ || !host || !http_reply(&c->q, "www-authenticate"))
+		return 0; /* a storage address that has expired, most of all */
+	auth_done(&c->r->guest);
+	c->r->guest.anonymous = true;
+	free(c->r->guest_origin);
+	c->r->guest_origin = http_origin(c->q.url);
+	if (auth_answer(&c->r->guest, c->r->http, &c->q, host, &none, c->q.tls, NULL, &failure) >= 0)
+		return call_again(c, 0);
+	log_debug("%s: %s", host, err_text(&failure));
+	return 0;
+}
+
 static int challenged(struct call *c, struct err *e)
 {
 	const struct registry_host *h = host_of(c);
@@ -269,7 +304,7 @@ static int challenged(struct call *c, struct err *e)
 	AUTO_ERR(failure);
 
 	if (c->target && !is_own(c, c->q.url))
-		return 0; /* a storage address that has expired, most of all */
+		return guest_challenged(c);
 	if (c->auths++ >= AUTHS_MAX)
 		return 0;
 	scopes_at(c, &scopes);
@@ -476,6 +511,21 @@ static void digest_of(const char *like, const char *text, size_t n, char out[DIG
 	digest_end(d, out);
 }
 
+static void note_warnings(struct registry *r, const struct http_request *q)
+{
+	auto_free char *limit = registry_limit_text(q, r->name);
+
+	if (limit && r->warnings.n < WARNINGS_MAX)
+		strv_add_unique(&r->warnings, limit);
+	for (size_t i = 0; i < q->reply.n && r->warnings.n < WARNINGS_MAX; i++) {
+		const char *value = str_after(q->reply.v[i], "warning: 299 ");
+		auto_free char *text = value ? registry_warning_text(value) : NULL;
+
+		if (text)
+			strv_add_unique(&r->warnings, text);
+	}
+}
+
 static int manifest_once(struct registry *r, const char *tag, bool origin_only, struct registry_doc *ret, struct err *e)
 {
 	AUTO_DONE(call_done) struct call c = CALL(r, "GET");
@@ -487,6 +537,7 @@ static int manifest_once(struct registry *r, const char *tag, bool origin_only, 
 	c.max = MANIFEST_MAX;
 	c.origin_only = origin_only;
 	TRY(call_run(&c, e));
+	note_warnings(r, &c.q);
 	said = strchr(tag, ':') ? tag : http_reply(&c.q, "docker-content-digest");
 	if (said && !digest_is_valid(said))
 		said = NULL;

@@ -30,6 +30,8 @@ struct registry_options {
 int registry_open(struct loop *loop, const struct registry_options *o, struct registry **ret, struct err *e);
 /* In a forked child, before anything else: with its tokens, on a loop of its own. The child ends by _exit(2). */
 int registry_forked(struct registry *r, struct loop *loop, struct err *e);
+/* What it wants people to know: Warning headers, a limit that is nearly reached. Borrowed. */
+const struct strv *registry_warnings(const struct registry *r);
 void registry_free(struct registry *r);
 DEFINE_AUTO(struct registry *, registry_free)
 

@@ -78,6 +78,26 @@ static char *limit_text(const char *header)
 	return xasprintf("%.*s in %s", (int)strcspn(header, ";"), header, span);
 }
 
+char *registry_limit_text(const struct http_request *q, const char *registry)
+{
+	const char *limit = http_reply(q, "ratelimit-limit"), *left = http_reply(q, "ratelimit-remaining"), *who = http_reply(q, "docker-ratelimit-source");
+	auto_free char *a = limit ? xstrndup(limit, strcspn(limit, ";")) : NULL, *b = left ? xstrndup(left, strcspn(left, ";")) : NULL;
+	auto_free char *shown = who ? visible(who) : NULL, *all = limit_text(limit);
+	int64_t most, n;
+	AUTO_ERR(ignored);
+
+	if (!a || !b || num_int(a, 1, INT32_MAX, &most, &ignored) < 0 || num_int(b, 0, INT32_MAX, &n, &ignored) < 0 || n * 5 >= most)
+		return NULL;
+	return xasprintf("%s: %lld of %s pulls are left%s%s", registry, (long long)n, all, shown ? " for " : "", str0(shown));
+}
+
+char *registry_warning_text(const char *value)
+{
+	const char *from = strchr(value, '"'), *to = from ? strrchr(from + 1, '"') : NULL;
+
+	return to ? str_visible(from + 1, MIN((size_t)(to - from - 1), (size_t)SHOWN_MAX)) : NULL;
+}
+
 static int rate_limited(const struct http_request *q, const char *registry, const char *image, bool anonymous, const char *body, struct err *e)
 {
 	auto_free char *limit = limit_text(http_reply(q, "ratelimit-limit"));

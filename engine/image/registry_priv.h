@@ -25,6 +25,9 @@ struct registry {
 	struct strv scopes;
 	bool push;
 	struct strv mirrors;    /* why each did not help */
+	struct strv warnings;
+	struct auth guest;      /* nobody's token for where a redirect led */
+	char *guest_origin;
 	void (*note)(void *arg, const char *text);
 	void *arg;
 };
@@ -47,7 +50,7 @@ struct call {
 	bool origin_only;
 	bool by_tag;            /* not every mirror may say what a tag is */
 	bool once;              /* not made again after a failure */
-	int tried, redirects, auths;
+	int tried, redirects, auths, guests;
 	int64_t again_ns;       /* CLOCK_MONOTONIC */
 	struct http_request q;
 };

@@ -159,31 +159,45 @@ static int patch_piece(struct registry *r, const struct upload *u, char **sessio
 	return location(&c, session, e);
 }
 
-static int put_pieces(struct registry *r, const struct upload *u, char **session, struct err *e)
+/* A piece did not arrive, for the LOST'th time: where to go on. Some registries (distribution is one) forget a session that broke within a piece; then it
+ * begins again. */
+static int go_on(struct registry *r, const struct upload *u, char **session, int lost, int64_t *at, struct err *e)
 {
+	int64_t there;
+
+	pause_ns(r, retry_delay(lost - 1, 503, 0, -1, (unsigned)time_mono_ns()));
+	there = ask_progress(r, session);
+	if (there > u->size)
+		return err_set(e, EPROTO, "the registry has %lld bytes of the %lld of the upload", (long long)there, (long long)u->size);
+	*at = MAX(there, 0);
+	return there < 0 ? begin_session(r, u->digest, session, e) : 0;
+}
+
+static int put_pieces(struct registry *r, const struct upload *u, struct err *e)
+{
+	auto_free char *session = NULL;
+	AUTO_DONE(call_done) struct call end = CALL(r, "PUT");
 	int64_t at = 0;
 	int lost = 0;
-	AUTO_DONE(call_done) struct call end = CALL(r, "PUT");
 
+	TRY(begin_session(r, u->digest, &session, e));
 	while (at < u->size) {
 		int64_t n = MIN(piece_size, u->size - at);
 		AUTO_ERR(failure);
 
-		if (patch_piece(r, u, session, at, n, &failure) >= 0) {
+		if (patch_piece(r, u, &session, at, n, &failure) >= 0) {
 			at += n;
 			lost = 0;
+		} else if (++lost >= RETRY_MOST || failure.code == EACCES || failure.code == EDQUOT) {
+			return err_move(e, &failure);
 		} else {
-			int64_t there = ++lost < RETRY_MOST ? ask_progress(r, session) : -1;
-
-			if (there < 0 || there > u->size)
-				return err_move(e, &failure);
-			at = there;
-			pause_ns(r, retry_delay(lost - 1, 503, 0, -1, (unsigned)time_mono_ns()));
+			log_debug("upload of %.19s: %s", u->digest, err_text(&failure));
+			TRY(go_on(r, u, &session, lost, &at, e));
 		}
 		if (u->sent)
 			u->sent(u->arg, at);
 	}
-	end.path = with_digest(*session, u->digest);
+	end.path = with_digest(session, u->digest);
 	return call_run(&end, e);
 }
 
@@ -209,13 +223,9 @@ static int put_in_one(struct registry *r, const struct upload *u, struct err *e)
 
 int registry_upload(struct registry *r, const struct upload *u, struct err *e)
 {
-	auto_free char *session = NULL;
 	int res = u->size <= monolithic_max ? put_in_one(r, u, e) : 1;
 
-	if (res <= 0)
-		return res;
-	TRY(begin_session(r, u->digest, &session, e));
-	return put_pieces(r, u, &session, e);
+	return res <= 0 ? res : put_pieces(r, u, e);
 }
 
 int registry_put_manifest(struct registry *r, const char *tag, const char *type, const char *text, size_t n, const char *digest, struct err *e)

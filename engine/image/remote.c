@@ -25,7 +25,7 @@
 #include "engine/image/wire.h"
 #include "state/db.h"
 
-enum { JOBS_DEFAULT = 4, DOCUMENTS_MAX = INDEX_DEPTH + 1 };
+enum { JOBS_DEFAULT = 4, DOCUMENTS_MAX = INDEX_DEPTH + 1, WARNINGS_MAX = 8 };
 
 struct item {
 	struct image_pull_item o;
@@ -203,6 +203,7 @@ static int take_plan(struct image_pull *p, struct item *i, const struct cJSON *p
 {
 	AUTO_DONE(manifest_done) struct manifest m = { 0 };
 	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	AUTO_STRV(warnings);
 
 	if (i->planned)
 		return err_set(e, EPROTO, "an image is explained twice");
@@ -211,8 +212,12 @@ static int take_plan(struct image_pull *p, struct item *i, const struct cJSON *p
 	TRY(config_info_parse(i->config, strlen(i->config), &info, e));
 	if (info.diff_ids.n != m.n)
 		return err_set(e, EPROTO, "its layers are not those of its config");
-	if (json_str(plan, "warning"))
-		log_warning("%s: %s", i->what, json_str(plan, "warning"));
+	json_strv(plan, "warnings", &warnings);
+	for (size_t k = 0; k < warnings.n && k < WARNINGS_MAX; k++) {
+		auto_free char *shown = str_visible(warnings.v[k], strnlen(warnings.v[k], ERR_TEXT));
+
+		log_warning("%s: %s", i->what, shown);
+	}
 	chain_ids(&info.diff_ids, &i->chain);
 	return wish(p, i, &m, &info.diff_ids, e);
 }

@@ -9,15 +9,18 @@
 --corrupt        a byte of each blob is wrong                                      --badmanifest   the manifest is not its digest's
 --slow N         N bytes a second for each blob, up too
 --cut-upload N   the first N uploads with a body lose their connection in the middle, here and at the registry
+--put413         blobs may not come in one PUT
+--near TTL       everything is at the other port, a registry with tokens of its own for anybody
+--warn           manifests come with a Warning
 --hub            rate limit headers as Docker Hub has them, and at the --hub'th manifest nothing is left
 --log FILE       a line of JSON for each request
 """
 import argparse, base64, http.client, http.server, json, secrets, socket, threading, time, urllib.parse
 
 opts = argparse.ArgumentParser()
-for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow', 'token', 'cut-upload', 'hub'):
+for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow', 'token', 'cut-upload', 'hub', 'near'):
     opts.add_argument('--' + name, type=int, default=0)
-for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest'):
+for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest', 'put413', 'warn'):
     opts.add_argument('--' + name, action='store_true')
 opts.add_argument('--upstream', required=True)
 opts.add_argument('--log')
@@ -45,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if opts.log:
             kept = {k: self.headers[k].split()[0] for k in ('Authorization', 'Range') if self.headers[k]}
             with lock, open(opts.log, 'a') as f:
-                f.write(json.dumps({'method': self.command, 'path': self.path, 'status': status, 'cdn': self.cdn, 'at_once': self.at_once, **kept}) + '\n')
+                f.write(json.dumps({'method': self.command, 'path': self.path, 'status': status, 'cdn': self.cdn, 'host': self.headers['Host'], 'at_once': self.at_once, **kept}) + '\n')
 
     def answer(self, status, headers=(), body=b''):
         self.note(status)
@@ -57,6 +60,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def refusal(self, blob):
+        if self.cdn and opts.near and not self.has_token():
+            return 401, [('WWW-Authenticate', 'Bearer realm="/token",service="near",scope="%s"' % self.scope())]
+        if self.cdn and opts.near:
+            return None
+        if opts.near and (blob or '/manifests/' in self.path):
+            return 307, [('Location', 'http://127.0.0.1:%d%s' % (opts.cdn_port, self.path))]
         if self.cdn:
             return (400, []) if self.headers['Authorization'] else None
         if opts.require_auth and self.headers['Authorization'] != basic:
@@ -86,11 +95,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def give_token(self):
         q = urllib.parse.parse_qs(self.path.partition('?')[2])
         who = self.headers['Authorization']
-        if who and who != basic:
+        if who and (who != basic or opts.near):
             return self.answer(401, body=b'{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}')
         scopes = [s if who else s.rsplit(':', 1)[0] + ':pull' for s in q.get('scope', [])]
         token = secrets.token_hex(16)
-        tokens[token] = scopes, time.time() + opts.token
+        tokens[token] = scopes, time.time() + (opts.token or opts.near)
         self.answer(200, body=json.dumps({'token': token, 'expires_in': opts.token}).encode())
 
     def send_blob(self, body, key):
@@ -119,7 +128,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def forward(self):
         sent = self.rfile.read(int(self.headers['Content-Length'] or 0))
         blob = self.command == 'GET' and '/blobs/sha256:' in self.path
-        if opts.token and self.path.startswith('/token'):
+        if self.path.startswith('http://'): # asked as a proxy
+            self.path = '/' + self.path.split('/', 3)[3]
+        if opts.put413 and self.command == 'PUT' and '/blobs/' in self.path and sent:
+            return self.answer(413)
+        if (opts.token or opts.near and self.cdn) and self.path.startswith('/token'):
             return self.give_token()
         no = self.refusal(blob)
         if no:
@@ -152,6 +165,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for k, v in r.getheaders():
             if k.lower() not in ('content-length', 'connection', 'transfer-encoding'):
                 self.send_header(k, v.replace('http://' + opts.upstream, 'http://127.0.0.1:%d' % opts.port) if k.lower() == 'location' else v)
+        if opts.warn and '/manifests/' in self.path:
+            self.send_header('Warning', '299 - "this tag ends in \x1b[31m2027"')
         if opts.hub and '/manifests/' in self.path:
             self.send_header('ratelimit-limit', '100;w=21600')
             self.send_header('ratelimit-remaining', '%d;w=21600' % left['hub'])

@@ -85,3 +85,46 @@ setup_file() {
 	nothing
 	fresh d.invalid/apps/small:1
 }
+
+@test "a registry that sends to another one: nobody's token is fetched there, ours stay here" {
+	gantry login -u alice --password-stdin "127.0.0.1:$BASIC" <<<secret
+	sed -i "s/127.0.0.1:$BASIC/127.0.0.1:$PROXY/" "$DOCKER_CONFIG/config.json"
+	proxy --near 60
+	gantry image pull -q "127.0.0.1:$PROXY/team/large:1"
+	[ "$(grep -c '"path": "/token' "$T/proxy.log")" = 1 ]
+	! grep '"path": "/token' "$T/proxy.log" | grep -q Authorization
+	grep '"cdn": true' "$T/proxy.log" | grep -q '/blobs/.*Bearer'
+	rm "$DOCKER_CONFIG/config.json"
+	fresh "127.0.0.1:$PROXY/team/large:1"
+}
+
+@test "proxies: HTTP_PROXY is used, NO_PROXY with its ports is not; a refusal names the proxy" {
+	hosts_toml e.invalid <<<'server = "http://reg.invalid:8080"'
+	proxy
+	NO_PROXY=reg.invalid:80,10.0.0.0/8 HTTP_PROXY=127.0.0.1:$PROXY gantry image pull -q e.invalid/team/small:1
+	grep -q '"host": "reg.invalid:8080"' "$T/proxy.log"
+	fresh e.invalid/team/small:1
+	run env NO_PROXY=.other,reg.invalid:8080 HTTP_PROXY="127.0.0.1:$PROXY" "$(command -v gantry)" image pull -q e.invalid/team/small:1
+	[[ $output == *"'reg.invalid' cannot be resolved"* ]]
+	run env NO_PROXY= HTTP_PROXY=127.0.0.1:1 "$(command -v gantry)" image pull -q e.invalid/team/small:1
+	[ "$status" = 1 ]
+	[[ $output == *"no connection"*"HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY"* ]]
+	run env NO_PROXY= HTTPS_PROXY="127.0.0.1:$PROXY" "$(command -v gantry)" image pull -q f.invalid/team/small:1
+	[[ $output == *"the proxy refused the connection to 'f.invalid' (status 501)"* ]]
+	nothing
+}
+
+@test "limits: what is left is told when it is little, and who is limited until when; Warning headers are shown, harmless" {
+	proxy --hub 5 --warn
+	run gantry image pull "127.0.0.1:$PROXY/team/large:1"
+	[ "$status" = 0 ]
+	[[ $output == *"warning: 127.0.0.1:$PROXY/team/large:1: 127.0.0.1:$PROXY: "?" of 100 in 6h0m0s pulls are left for 192.0.2.1"* ]]
+	[[ $output == *"this tag ends in"*"2027"* ]]
+	[[ $output != *$'\e'* ]]
+	fresh "127.0.0.1:$PROXY/team/large:1"
+	unproxy
+	proxy --hub -1
+	run gantry image pull -q "127.0.0.1:$PROXY/team/large:1"
+	[ "$status" = 1 ]
+	[[ $output == *"limits requests (100 in 6h0m0s for 192.0.2.1), until 20"*"TOOMANYREQUESTS: You have reached your pull rate limit."*"gantry login"* ]]
+}

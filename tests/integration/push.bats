@@ -38,6 +38,16 @@ most() { python3 -c 'import json, sys; print(max(json.loads(l)["at_once"] for l 
 	fresh "$TO"
 }
 
+@test "a proxy that wants no large bodies: in pieces, and a session that is lost begins again" {
+	proxy --put413 --cut-upload 1
+	to pieces/a:1
+	gantry image push -q "$TO"
+	[ "$(grep -c '"PATCH".*"status": 202' "$T/proxy.log")" -ge 4 ]
+	grep -q '"GET", "path": "/v2/pieces/a/blobs/uploads/' "$T/proxy.log"
+	skopeo copy -q --src-tls-verify=false "docker://127.0.0.1:$OPEN/pieces/a:1" "oci:$T/pieces"
+	fresh "$TO"
+}
+
 @test "one layer that the registry refuses ends the push, and nothing stands under the name" {
 	large
 	fresh "127.0.0.1:$BASIC/refused/a:1"

@@ -13,6 +13,7 @@
 #include "engine/image/hosts.h"
 #include "engine/image/hosts_priv.h"
 #include "engine/image/http.h"
+#include "engine/image/proxy.h"
 #include "engine/image/ref.h"
 #include "engine/image/registry_error.h"
 #include "engine/image/retry.h"
@@ -175,6 +176,51 @@ static void test_credentials(void **state)
 	auto_free char *basic = credential_basic("user", "pa:ss");
 
 	assert_string_equal(basic, "Basic dXNlcjpwYTpzcw==");
+}
+
+/* ---- proxies ---- */
+
+static void test_no_proxy(void **state)
+{
+	static const struct {
+		const char *list, *host, *port;
+		bool passed;
+	} cases[] = {
+		{ "", "a.example", "443", false }, { "", "localhost", "80", true }, { "", "127.9.9.9", "80", true }, { "", "::1", "80", true },
+		{ "*", "a.example", "443", true }, { "b.example, *", "a.example", "443", true }, { "a.example", "a.example", "443", true },
+		{ "A.Example", "x.a.example", "443", true }, { "a.example", "xa.example", "443", false }, { ".a.example", "a.example", "443", false },
+		{ ".a.example", "x.a.example", "443", true }, { "*.a.example", "x.y.a.example", "443", true }, { "*.a.example", "a.example", "443", false },
+		{ "a.example:5000", "a.example", "5000", true }, { "a.example:5000", "a.example", "443", false }, { "a.example:5000", "x.a.example", "5000", true },
+		{ "10.0.0.0/8", "10.1.2.3", "443", true }, { "10.0.0.0/8", "11.1.2.3", "443", false }, { "10.0.0.0/8", "a.example", "443", false },
+		{ "10.1.2.3", "10.1.2.3", "443", true }, { "10.1.2.3:80", "10.1.2.3", "443", false }, { "10.1.2.3:443", "10.1.2.3", "443", true },
+		{ "0.0.0.0/0", "8.8.8.8", "443", true }, { "0.0.0.0/0", "2001:db8::1", "443", false }, { "2001:db8::/33", "2001:db8::1", "443", true },
+		{ "2001:db8::/33", "2001:db8:8000::1", "443", false }, { "2001:db8::1", "2001:DB8:0::1", "443", true }, { "[2001:db8::1]:5000", "2001:db8::1", "5000", true },
+		{ "[2001:db8::1]:5000", "2001:db8::1", "443", false }, { "10.0.0.0/33", "10.0.0.1", "443", false }, { "/8,:,::,.,*.,[", "a.example", "443", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (proxy_is_passed_by(cases[i].list, cases[i].host, cases[i].port) != cases[i].passed)
+			fail_msg("'%s': %s:%s", cases[i].list, cases[i].host, cases[i].port);
+}
+
+static char *test_env(const char *name)
+{
+	static const char *const v[][2] = { { "HTTP_PROXY", "upper" }, { "http_proxy", "lower" }, { "ALL_PROXY", "all" }, { "no_proxy", "in.example:80" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		if (streq(v[i][0], name))
+			return (char *)v[i][1];
+	return NULL;
+}
+
+static void test_proxy_for(void **state)
+{
+	(void)state;
+	assert_string_equal(proxy_for(false, "a.example", "80", test_env), "upper");
+	assert_string_equal(proxy_for(true, "a.example", "443", test_env), "all");
+	assert_null(proxy_for(false, "in.example", "80", test_env));
+	assert_string_equal(proxy_for(true, "in.example", "443", test_env), "all");
 }
 
 /* ---- toml ---- */
@@ -486,7 +532,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_challenges), cmocka_unit_test(test_challenges_refused), cmocka_unit_test(test_query), cmocka_unit_test(test_may_send),
-		cmocka_unit_test(test_credentials), cmocka_unit_test(test_hosts), cmocka_unit_test(test_toml),
+		cmocka_unit_test(test_credentials), cmocka_unit_test(test_hosts), cmocka_unit_test(test_toml), cmocka_unit_test(test_no_proxy), cmocka_unit_test(test_proxy_for),
 		cmocka_unit_test(test_hosts_toml), cmocka_unit_test(test_hosts_containers), cmocka_unit_test(test_retry_after), cmocka_unit_test(test_retry_delay),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_refusals),
 	};
