@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/registry.h"
+#include "engine/image/registry_error.h"
 #include "engine/image/wire.h"
 
 enum { TELL_NS = 100000000 };
@@ -55,11 +57,24 @@ static int check_type(const struct registry_doc *doc, struct err *e)
 	return 0;
 }
 
+/* Captive portals and wrong addresses answer everything with 200. */
+static bool is_html(const struct registry_doc *doc)
+{
+	const char *p = doc->text + strspn(doc->text, " \t\r\n");
+
+	return str_starts(doc->type, "text/html") || strncasecmp(p, "<!doctype html", 14) == 0 || strncasecmp(p, "<html", 5) == 0;
+}
+
 static int get_document(struct downloader *d, const char *what, struct cJSON *documents, struct manifest *ret, char digest[DIGEST_STR], struct err *e)
 {
 	AUTO_DONE(registry_doc_done) struct registry_doc doc = { 0 };
 
 	TRY(registry_manifest(d->registry, what, &doc, e));
+	if (is_html(&doc)) {
+		auto_free char *said = registry_error_text(doc.text);
+
+		return err_set(e, EPROTO, "a page instead of a manifest: %s", str0(said));
+	}
 	TRY(check_type(&doc, e));
 	if (memchr(doc.text, 0, doc.n))
 		return err_set(e, EBADMSG, "a manifest with a NUL in it");
@@ -92,20 +107,50 @@ static int check_config_type(const char *type, struct err *e)
 	return err_set(e, EINVAL, "this is no container image but %s (%s)", what, shown);
 }
 
+static int only_for(const struct platform *has, const struct platform *want, struct err *e)
+{
+	auto_free char *there = platform_text(has), *wanted = platform_text(want);
+
+	return err_set(e, ENOENT, "the image is for %s only, not for %s", there, wanted);
+}
+
 static int check_platform(const char *config, const struct platform *want, bool explicit, struct cJSON *plan, struct err *e)
 {
 	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	struct platform most;
 	auto_free char *wanted = platform_text(want), *has = NULL;
 
 	TRY(config_info_parse(config, strlen(config), &info, e));
-	if (!*info.platform.arch || platform_rank(want, &info.platform) >= 0)
+	if (!*info.platform.arch)
+		return 0;
+	/* 386 runs on amd64, but who says amd64 means it. */
+	if (explicit && (platform_rank(want, &info.platform) < 0 || !streq(want->arch, info.platform.arch)))
+		return only_for(&info.platform, want, e);
+	platform_host_most(&most);
+	if (platform_rank(want, &info.platform) >= 0 || (!explicit && platform_rank(&most, &info.platform) >= 0))
 		return 0;
 	has = platform_text(&info.platform);
-	if (explicit)
-		return err_set(e, ENOENT, "the image is for %s only, not for %s", has, wanted);
 	auto_free char *text = xasprintf("the image is for %s, this machine is %s", has, wanted);
 
 	json_add_str(json_add_array(plan, "warnings"), NULL, text);
+	return 0;
+}
+
+/* The entry of an index that is wanted; where nothing is for machines like this one in general, what this one can run too. */
+static int choose(const struct manifest *index, const struct platform *want, bool explicit, size_t *ret, struct err *e)
+{
+	struct platform most;
+	AUTO_ERR(none);
+	int r = manifest_select(index, want, NULL, ret, &none);
+
+	platform_host_most(&most);
+	if (r == -ENOENT && !explicit && manifest_select(index, &most, NULL, ret, e) >= 0)
+		return 0;
+	err_clear(e);
+	if (r < 0)
+		return err_move(e, &none);
+	if (explicit && *index->v[*ret].platform.arch && !streq(index->v[*ret].platform.arch, want->arch))
+		return only_for(&index->v[*ret].platform, want, e);
 	return 0;
 }
 
@@ -128,7 +173,7 @@ static int find_image(struct downloader *d, const struct platform *want, bool ex
 			json_add_str(plan, "config", config);
 			return check_platform(config, want, explicit, plan, e);
 		}
-		TRY(manifest_select(&m, want, NULL, &at, e));
+		TRY(choose(&m, want, explicit, &at, e));
 		free(what);
 		what = xstrdup(m.v[at].digest);
 	}

@@ -128,7 +128,8 @@ static int descriptor_parse(const struct cJSON *j, struct descriptor *ret, struc
 	ret->name = xstrdup0(json_str(annotations, "io.containerd.image.name"));
 	ret->ref_name = xstrdup0(json_str(annotations, "org.opencontainers.image.ref.name"));
 	platform_from_json(json_get(j, "platform"), &ret->platform);
-	ret->attestation = streq(ret->platform.os, "unknown") || (reference_type && streq(reference_type, "attestation-manifest"));
+	ret->attestation = streq(ret->platform.os, "unknown") || (reference_type && streq(reference_type, "attestation-manifest")) ||
+		*str0(json_str(j, "artifactType"));
 	return 0;
 }
 

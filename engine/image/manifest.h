@@ -25,7 +25,7 @@ struct descriptor {
 	int64_t size;          /* bytes */
 	struct platform platform; /* arch "" when it says none */
 	char *name, *ref_name; /* annotations io.containerd.image.name and org.opencontainers.image.ref.name, NULL */
-	bool attestation;      /* provenance, SBOM: not an image */
+	bool attestation;      /* provenance, SBOM, another artifact: not an image */
 };
 enum manifest_kind { MANIFEST_IMAGE, MANIFEST_INDEX };
 struct manifest {

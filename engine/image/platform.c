@@ -86,6 +86,21 @@ static bool one_part(const char *word, struct platform *ret)
 	return false;
 }
 
+void platform_host_most(struct platform *p)
+{
+	platform_host(p);
+#ifdef __x86_64__
+	/* The psABI's levels, as far as compilers tell the features of one apart. */
+	bool v2 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+	bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+	bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+
+	if (streq(p->arch, "amd64"))
+		part_set(p->variant, v4 ? "v4" : v3 ? "v3" : v2 ? "v2" : "");
+#endif
+}
+
 int platform_parse(const char *text, struct platform *ret, struct err *e)
 {
 	AUTO_STRV(parts);

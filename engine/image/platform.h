@@ -16,6 +16,9 @@ struct platform {
 void platform_set(struct platform *p, const char *os, const char *arch, const char *variant);
 /* What this machine runs, from uname(2). */
 void platform_host(struct platform *p);
+/* The same with the variant that this processor reaches: amd64/v3. Images of it are taken only where there is nothing else: another machine may not
+ * run them. */
+void platform_host_most(struct platform *p);
 /* "linux/arm64", "linux/arm/v7", "linux/amd64": -EINVAL otherwise. */
 int platform_parse(const char *text, struct platform *ret, struct err *e);
 /* How good HAVE is for a machine that is WANT: 0 is exact, larger is worse, < 0: does not run there. */

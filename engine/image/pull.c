@@ -361,6 +361,12 @@ static void hear_all(struct pull *p, size_t i, struct err *e)
 	}
 }
 
+/* "nondistributable" in OCI's words. */
+static bool is_foreign(const char *type)
+{
+	return strstr(type, ".foreign.") || strstr(type, ".nondistributable.");
+}
+
 static void layer_over(struct pull *p, struct pull_layer *l, struct err *e)
 {
 	AUTO_ERR(failure);
@@ -374,6 +380,8 @@ static void layer_over(struct pull *p, struct pull_layer *l, struct err *e)
 	if (r < 0 && l->download.code) {
 		err_clear(&failure);
 		err_move(&failure, &l->download);
+		if (err_is(&failure, ENOENT) && is_foreign(str0(json_str(l->plan, "type"))))
+			err_hint(&failure, "it is a layer that registries need not have, only its publisher gives it away; gantry asks no other host for it");
 	}
 	if (r >= 0 && !l->whole)
 		r = blob_keep(p->b->input, json_str(l->plan, "blob"), &failure);

@@ -567,7 +567,7 @@ int registry_text(struct registry *r, const struct descriptor *d, char **ret, st
 	char digest[DIGEST_STR];
 
 	if (d->size < 0 || d->size > MANIFEST_MAX)
-		return err_set(e, EFBIG, "%s: a config of %lld bytes", r->shown, (long long)d->size);
+		return err_set(e, EFBIG, "%s: a config of %lld bytes, more than %d MiB", r->shown, (long long)d->size, MANIFEST_MAX >> 20);
 	c.path = xasprintf("%s/blobs/%s", r->repo, d->digest);
 	c.max = (size_t)d->size + 1;
 	TRY(call_run(&c, e));

@@ -170,6 +170,7 @@ static void add_want(struct cJSON *list, size_t k, const char *diff, const struc
 	json_add_str(o, "diff", diff);
 	json_add_str(o, "blob", d->digest);
 	json_add_int(o, "size", d->size);
+	json_add_str(o, "type", d->type);
 }
 
 /* Layers that are neither here nor on their way for another image. */
@@ -211,7 +212,7 @@ static int take_plan(struct image_pull *p, struct item *i, const struct cJSON *p
 	TRY(check_chain(i, plan, &m, e));
 	TRY(config_info_parse(i->config, strlen(i->config), &info, e));
 	if (info.diff_ids.n != m.n)
-		return err_set(e, EPROTO, "its layers are not those of its config");
+		return err_set(e, EPROTO, "its manifest has %zu layers, its config %zu: this is no container image, or a broken one", m.n, info.diff_ids.n);
 	json_strv(plan, "warnings", &warnings);
 	for (size_t k = 0; k < warnings.n && k < WARNINGS_MAX; k++) {
 		auto_free char *shown = str_visible(warnings.v[k], strnlen(warnings.v[k], ERR_TEXT));
@@ -452,6 +453,12 @@ static void all_failed(struct image_pull *p, struct err *e)
 	err_clear(e);
 }
 
+static void hint_room(const struct image_pull *p, struct err *e)
+{
+	if (err_is(e, ENOSPC) || err_is(e, EDQUOT))
+		err_hint(e, "make room where '%s' is ('gantry image prune' removes unused images)", p->l.dirs->root);
+}
+
 static int on_message(struct watch *w, uint32_t events)
 {
 	struct image_pull *p = CONTAINER_OF(w, struct image_pull, w);
@@ -461,8 +468,7 @@ static int on_message(struct watch *w, uint32_t events)
 
 	(void)events;
 	if (wire_recv(p->l.sock, &m, &e) < 0) {
-		if (err_is(&e, ENOSPC))
-			err_hint(&e, "make room where '%s' is ('gantry image prune' removes unused images)", p->l.dirs->root);
+		hint_room(p, &e);
 		all_failed(p, &e);
 	} else {
 		at = json_int(m, "image", -1);
@@ -470,6 +476,7 @@ static int on_message(struct watch *w, uint32_t events)
 			struct item *i = &p->v[at];
 
 			if (hear(p, i, m, &e) < 0) {
+				hint_room(p, &e);
 				if (!str_starts(err_text(&e), i->what))
 					err_wrap(&e, "%s", i->what);
 				failed(p, i, &e);
