@@ -259,10 +259,9 @@ static void add_healthcheck(struct cJSON *c, const struct health_spec *h)
 static void add_config(struct cJSON *o, const struct ctr_spec *s)
 {
 	struct cJSON *c = json_add_object(o, "Config"), *ports;
-	char id[ID_SHORT + 1];
+	char name[CTR_HOSTNAME];
 
-	snprintf(id, sizeof(id), "%.*s", ID_SHORT, s->id);
-	json_add_str(c, "Hostname", s->hostname && *s->hostname ? s->hostname : id);
+	json_add_str(c, "Hostname", ctr_spec_hostname(s, name));
 	json_add_str(c, "Domainname", str0(s->domainname));
 	json_add_str(c, "User", str0(s->user));
 	json_add_bool(c, "Tty", s->tty);

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-enum { ENGINE_FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127, HOST_NAME = 65 };
+enum { ENGINE_FAILED = 125, NOT_EXECUTABLE = 126, NOT_FOUND = 127 };
 
 void process_done(struct process *p)
 {
@@ -28,18 +28,11 @@ void process_done(struct process *p)
 
 void process_env(const struct ctr_spec *s, struct strv *ret)
 {
-	char host[HOST_NAME] = "", id[ID_SHORT + 1] = "";
+	char name[CTR_HOSTNAME];
 
-	snprintf(id, sizeof(id), "%.*s", ID_SHORT, str0(s->id));
 	strv_env_set(ret, "PATH", DEFAULT_PATH);
-	if (s->build_step)
-		;
-	else if (s->hostname && *s->hostname)
-		strv_env_set(ret, "HOSTNAME", s->hostname);
-	else if (s->uts && streq(s->uts, "host") && gethostname(host, sizeof(host) - 1) == 0)
-		strv_env_set(ret, "HOSTNAME", host);
-	else
-		strv_env_set(ret, "HOSTNAME", id);
+	if (!s->build_step)
+		strv_env_set(ret, "HOSTNAME", ctr_spec_hostname(s, name));
 	if (s->tty)
 		strv_env_set(ret, "TERM", "xterm");
 	for (size_t i = 0; i < s->env.n; i++) {

@@ -13,6 +13,8 @@
 #include "base/names.h"
 #include "base/str.h"
 #include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
 
 enum kind { K_STR, K_INT, K_U16, K_BOOL, K_STRV, K_ENUM, K_SUB, K_LIST };
 enum { LIST_MAX = 65536 }; /* elements of one list in a file of ours */
@@ -376,4 +378,16 @@ int ctr_spec_from_json(const struct cJSON *j, struct ctr_spec **ret, struct err 
 		return err_wrap(e, "container description");
 	*ret = TAKE(s);
 	return 0;
+}
+
+const char *ctr_spec_hostname(const struct ctr_spec *s, char buf[CTR_HOSTNAME])
+{
+	bool of_host = streq(str0(s->network_mode), "host") || streq(str0(s->uts), "host");
+
+	if (s->hostname && *s->hostname)
+		return s->hostname;
+	buf[CTR_HOSTNAME - 1] = '\0';
+	if (!of_host || gethostname(buf, CTR_HOSTNAME - 1) < 0)
+		snprintf(buf, CTR_HOSTNAME, "%.12s", str0(s->id));
+	return buf;
 }

@@ -145,5 +145,11 @@ struct endpoint_spec *ctr_spec_add_endpoint(struct ctr_spec *s);
 struct port_spec *ctr_spec_add_port(struct ctr_spec *s);
 struct cJSON *ctr_spec_to_json(const struct ctr_spec *s);
 int ctr_spec_from_json(const struct cJSON *j, struct ctr_spec **ret, struct err *e);
+/* The name that the container has: its own, the host's where it is in the host's network or UTS namespace, else its short id, as docker
+ * names them. BUF holds what is made up. */
+enum { CTR_HOSTNAME = 65 };
+const char *ctr_spec_hostname(const struct ctr_spec *s, char buf[CTR_HOSTNAME]);
+/* One of docker's logging drivers that is not here: the output is kept as json-file. */
+bool ctr_log_driver_foreign(const char *driver);
 /* What can be said wrong without a kernel: relative paths, unknown capability, signal, … naming the field. */
 int ctr_spec_check(const struct ctr_spec *s, struct err *e);

@@ -164,6 +164,55 @@ static int check_resources(const struct resource_spec *r, struct err *e)
 	return 0;
 }
 
+/* Options of docker's drivers; what the writer does not use says how the file is kept (mode, cache) or what a line is marked with. */
+static const char *const log_options[] = {
+	"max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size",
+	"cache-disabled", "cache-max-file", "cache-max-size", "cache-compress", NULL,
+};
+
+static bool in_list(const char *const *list, const char *s, size_t n)
+{
+	for (; *list; list++)
+		if (strlen(*list) == n && !memcmp(*list, s, n))
+			return true;
+	return false;
+}
+
+bool ctr_log_driver_foreign(const char *driver)
+{
+	static const char *const foreign[] = { "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "etwlogs", NULL };
+
+	return driver && in_list(foreign, driver, strlen(driver));
+}
+
+/* A foreign driver's options are its own. */
+static int check_log(const struct log_spec *l, struct err *e)
+{
+	static const char *const ours[] = { "", "json-file", "local", "none", NULL };
+	const char *driver = str0(l->driver);
+
+	if (ctr_log_driver_foreign(driver) || streq(driver, "none"))
+		return 0;
+	if (!in_list(ours, driver, strlen(driver))) {
+		err_set(e, EINVAL, "there is no logging driver '%s'", driver);
+		return err_hint(e, "json-file, local and none are there"), -EINVAL;
+	}
+	for (size_t i = 0; i < l->options.n; i++) {
+		const char *kv = l->options.v[i];
+		size_t n = strcspn(kv, "=");
+		const char *value = kv[n] ? kv + n + 1 : "";
+		int64_t v;
+
+		if (!in_list(log_options, kv, n))
+			return err_set(e, EINVAL, "unknown log opt '%.*s' for %s log driver", (int)n, kv, *driver ? driver : "json-file");
+		if (str_starts(kv, "max-size=") && !streq(value, "-1") && num_bytes(value, &v, e) < 0)
+			return err_wrap(e, "max-size");
+		if (str_starts(kv, "max-file=") && num_int(value, 1, INT32_MAX, &v, e) < 0)
+			return err_wrap(e, "max-file");
+	}
+	return 0;
+}
+
 static int check_lists(const struct ctr_spec *s, struct err *e)
 {
 	struct rlimit hard[RLIMIT_COUNT];
@@ -207,5 +256,7 @@ int ctr_spec_check(const struct ctr_spec *s, struct err *e)
 	if (ns_is_host(s->uts) && (s->hostname || s->domainname))
 		return err_set(e, EINVAL, "uts: with 'host', hostname and domainname cannot be set");
 	TRY(check_resources(&s->res, e));
+	if (check_log(&s->log, e) < 0)
+		return err_wrap(e, "logging");
 	return check_lists(s, e);
 }

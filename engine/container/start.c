@@ -267,14 +267,13 @@ static int back_to_host(struct start *s, struct err *e)
 /* Comes back when the child has exec'd or ended. */
 static int run_child(struct start *s, struct err *e)
 {
-	char host_name[ID_SHORT + 1];
+	char host_name[CTR_HOSTNAME];
 	struct child_start c = child_of(s);
 	bool joined;
 	int r;
 
 	FP("ctr.clone", e);
-	snprintf(host_name, sizeof(host_name), "%.*s", ID_SHORT, s->spec->id);
-	c.hostname = s->spec->hostname && *s->spec->hostname ? s->spec->hostname : host_name;
+	c.hostname = ctr_spec_hostname(s->spec, host_name);
 	if (s->a->join_pid >= 0) {
 		r = ns_enter(s->a->join_pid, CLONE_NEWPID);
 		if (r < 0)

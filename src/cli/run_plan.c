@@ -8,6 +8,8 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "compose/project.h"
+#include "engine/container/spec.h"
 #include "engine/kernel/cgroup.h"
 #include "plan/apply.h"
 #include "net/network.h"
@@ -17,7 +19,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-enum { TICK_NS = 100000000 };
+enum { TICK_NS = 100000000, EXIT_ENGINE = 125, EXIT_NOT_FOUND = 127 };
 
 static int on_signal(struct watch *w, uint32_t events)
 {
@@ -100,6 +102,9 @@ static void warn_ignored(const struct plan *p)
 		limits.swappiness = s->mem_swappiness > 0 ? s->mem_swappiness : -1;
 		limits.oom_kill_disable = s->oom_kill_disable;
 		(void)cgroup_limits_ignored(l->v2, &limits, names);
+		if (s->logging && ctr_log_driver_foreign(s->logging->driver))
+			log_warning("service '%s': there is no logging driver '%s' here, its output is kept as by json-file", s->name,
+				    s->logging->driver);
 		for (size_t k = 0; names[k]; k++)
 			log_warning("service '%s': %s has no effect: cgroups v2 have no such thing", s->name, names[k]);
 	}
@@ -125,6 +130,11 @@ int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *wha
 	r->progress = progress_new(app, what);
 	if (progress_animated(r->progress))
 		watch_arm(&r->tick, TICK_NS);
+	for (size_t i = 0; i < p->kept.n; i++) {
+		auto_free char *id = xasprintf("Container %s", p->kept.v[i]);
+
+		progress_event(r->progress, id, PROGRESS_DONE, "Running");
+	}
 	r->apply = apply_new(app->db, r->loop, app->project, p, &o);
 	res = apply_run(r->apply, e);
 	apply_free(TAKE(r->apply));
@@ -134,6 +144,8 @@ int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *wha
 		if (!e->code)
 			err_set(e, ECANCELED, "interrupted");
 		err_exit(e, 130);
+	} else if (res < 0 && e->exit >= EXIT_ENGINE && e->exit <= EXIT_NOT_FOUND) {
+		err_exit(e, 1); /* 125-127 are what one program ends with; here many are started, and docker compose says 1 */
 	}
 	return res;
 }

@@ -451,10 +451,28 @@ static void lower_log(const struct service *s, struct ctr_spec *c)
 	lower_kvs(&c->log.options, &s->logging->options);
 }
 
+/* Who names another runtime or isolation counts on what that does (a GPU, a sandbox): starting without it would be worse than not at all. */
+static int check_engine(const struct service *s, struct err *e)
+{
+	static const char *const same[] = { "runc", "crun", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux", NULL };
+	const char *const *p = same;
+
+	while (s->runtime && *s->runtime && *p && !streq(*p, s->runtime))
+		p++;
+	if (!*p)
+		return err_set(e, EOPNOTSUPP, "runtime: '%s' is not there: containers are run by gantry itself, as runc does", s->runtime);
+	if (s->isolation && *s->isolation && !streq(s->isolation, "default"))
+		return err_set(e, EOPNOTSUPP, "isolation: '%s' does not exist on Linux, only 'default'", s->isolation);
+	if (s->cpus > 0 && s->cpu_quota)
+		return err_set(e, EINVAL, "cpus and cpu_quota cannot both be set");
+	return 0;
+}
+
 int lower_service(const struct lower *l, struct ctr_spec **ret, struct err *e)
 {
 	AUTO(ctr_spec_free) struct ctr_spec *c = ctr_spec_new();
 
+	TRY(check_engine(l->s, e));
 	lower_identity(l, c);
 	lower_process(l, c);
 	TRY(lower_security(l, c, e));

@@ -126,6 +126,33 @@ static int lower_links(const struct lower *l, struct ctr_spec *c, struct err *e)
 	return 0;
 }
 
+/* Who shares a network shares its names: the engine gives both the same hosts, resolv.conf, hostname and domainname. */
+static int share_names(const struct lower *l, struct ctr_spec *c, struct err *e)
+{
+	const char *id = str_after(c->network_mode, "container:");
+	const struct ctr_spec *from;
+	char name[CTR_HOSTNAME];
+
+	TRY(l->spec_of(l->arg, id, &from, e));
+	if (!str0(c->uts)[0]) { /* a UTS namespace of others has its name already */
+		free(c->hostname);
+		c->hostname = xstrdup(ctr_spec_hostname(from, name));
+		free(c->domainname);
+		c->domainname = xstrdup0(from->domainname);
+	}
+	const struct {
+		struct strv *to;
+		const struct strv *from;
+	} lists[] = {
+		{ &c->dns, &from->dns }, { &c->dns_search, &from->dns_search }, { &c->dns_opt, &from->dns_opt },
+		{ &c->extra_hosts, &from->extra_hosts }, { &c->links, &from->links },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		strv_copy(lists[i].to, lists[i].from);
+	return 0;
+}
+
 static int lower_mode(const struct lower *l, struct ctr_spec *c, struct err *e)
 {
 	const char *mode = l->s->network_mode;
@@ -142,7 +169,8 @@ static int lower_mode(const struct lower *l, struct ctr_spec *c, struct err *e)
 	}
 	if (str_starts(mode, "service:") || str_starts(mode, "container:")) {
 		TRY(check_shared(l->s, e));
-		return lower_namespace(l, mode, "network", &c->network_mode, e);
+		TRY(lower_namespace(l, mode, "network", &c->network_mode, e));
+		return share_names(l, c, e);
 	}
 	/* "bridge", "default" (the engine's own network), or a network by its name: no service alias there */
 	c->network_mode = xstrdup("private");

@@ -38,6 +38,7 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
+	strv_done(&p->kept);
 	strv_done(&p->warnings);
 	arena_free(p->arena);
 	free(p);

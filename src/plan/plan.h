@@ -70,6 +70,7 @@ struct plan {
 	const char *project;
 	struct op *ops;
 	size_t n, cap;
+	struct strv kept;            /* containers that run and are left as they are: said, nothing is done */
 	struct strv warnings;        /* "found orphan containers …": say before starting */
 	int64_t stop_timeout_ns;     /* -1: each container's own */
 	int64_t wait_timeout_ns;     /* 0: none */

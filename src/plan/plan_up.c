@@ -418,6 +418,8 @@ static void keep(struct builder *b, struct view *v, const struct candidate *k)
 		start = plan_add_ctr(b, OP_CTR_START, PHASE_START, k->c, restart);
 		plan_dep(b, start, stop, false);
 		add_start(b, v, start, OP_NONE);
+	} else {
+		strv_add(&b->plan->kept, k->c->row.name);
 	}
 }
 

@@ -95,9 +95,13 @@ static int spec_of(void *arg, const char *id, const struct ctr_spec **ret, struc
 	struct lcase *c = arg;
 	struct lower l = lower_of(c, "b");
 
-	(void)id;
-	if (!c->other)
+	l.id = id;
+	if (!c->other && l.s) {
 		TRY(lower_service(&l, &c->other, e));
+	} else if (!c->other) { /* a container of elsewhere */
+		c->other = ctr_spec_new();
+		c->other->id = xstrdup(id);
+	}
 	*ret = c->other;
 	return 0;
 }
