@@ -51,7 +51,11 @@ static int open_source(const struct dirs *d, const struct plan_mount *m, struct 
 	if (fd < 0 && m->kind == PLAN_VOLUME)
 		return fd;
 	if (fd < 0 && errno == ENOENT && u && u->type == MNT_BIND && u->create_source) {
-		TRY(file_mkdir_p(m->source, 0755, e));
+		mode_t saved = umask(022); /* the monitor's is for what is its own; this folder is the user's, as mkdir would make it */
+		int made = file_mkdir_p(m->source, 0755, e);
+
+		umask(saved);
+		TRY(made);
 		fd = open(m->source, O_PATH | O_CLOEXEC);
 	}
 	if (fd < 0) {
