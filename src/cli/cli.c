@@ -80,7 +80,7 @@ static int unknown_cmd(const struct cmd *const *list, const char *group, const c
 
 	err_set(e, EINVAL, "unknown command '%s%s%s'", group ? group : "", group ? " " : "", name);
 	err_hint(e, "%s%s%s'gantry --help' lists the commands", near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
-	return err_exit(e, 1);
+	return err_exit(e, 16);
 }
 
 static void print_commands(const struct cmd *const *list, FILE *out)

@@ -14,6 +14,8 @@
 #include "state/container_store.h"
 #include <errno.h>
 
+enum { ENGINE_FAILED = 125, CANNOT_RUN = 126 };
+
 struct exec_cmd_opts {
 	bool detach, privileged, no_tty, interactive, tty;
 	int64_t index;
@@ -41,20 +43,6 @@ static void exec_init(void *opts)
 	o->interactive = o->tty = true;
 }
 
-/* The monitor outlives this command, so it starts and reaps what is left in the background. */
-static int exec_detached(struct app *app, const struct exec_cmd_opts *o, const struct ctr_row *c, const struct strv *argv, struct err *e)
-{
-	AUTO(json_free) struct cJSON *req = monitor_request("exec", c->id);
-
-	json_add_strv(req, "argv", argv);
-	json_add_strv(req, "env", &o->env);
-	json_add_str(req, "user", o->user);
-	json_add_str(req, "cwd", o->workdir);
-	json_add_bool(req, "privileged", o->privileged);
-	TRY(monitor_call(&app->dirs, c->project, req, NULL, e));
-	return 0;
-}
-
 /* KEY without a value takes ours; without one it is not set. */
 static void resolve_env(const struct app *app, const struct strv *given, struct strv *ret)
 {
@@ -66,6 +54,22 @@ static void resolve_env(const struct app *app, const struct strv *given, struct 
 		else if (value)
 			strv_addf(ret, "%s=%s", given->v[i], value);
 	}
+}
+
+/* The monitor outlives this command, so it starts and reaps what is left in the background. */
+static int exec_detached(struct app *app, const struct exec_cmd_opts *o, const struct ctr_row *c, const struct strv *argv, struct err *e)
+{
+	AUTO(json_free) struct cJSON *req = monitor_request("exec", c->id);
+	AUTO_STRV(env);
+
+	resolve_env(app, &o->env, &env);
+	json_add_strv(req, "argv", argv);
+	json_add_strv(req, "env", &env);
+	json_add_str(req, "user", o->user);
+	json_add_str(req, "cwd", o->workdir);
+	json_add_bool(req, "privileged", o->privileged);
+	TRY(monitor_call(&app->dirs, c->project, req, NULL, e));
+	return 0;
 }
 
 struct exec_pipes {
@@ -103,6 +107,8 @@ static int exec_attached(struct app *app, const struct exec_cmd_opts *o, const s
 	if (r >= 0)
 		r = container_exec(&app->dirs, spec, &c->pid, &x, &st, e);
 	if (r < 0) {
+		if (e->exit == ENGINE_FAILED) /* a user or folder that is not there: 126 from docker's exec too */
+			err_exit(e, CANNOT_RUN);
 		pipes_close(&p);
 		return r;
 	}

@@ -37,6 +37,14 @@ static int is_paused(const struct ctr_row *c)
 	return c->state == CTR_PAUSED;
 }
 
+static bool any(const struct ctr_rows *rows, const struct each *x)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		if (x->wants(&rows->v[i]))
+			return true;
+	return false;
+}
+
 static int on_services(struct app *app, const struct strv *services, bool orphans, const struct each *x, struct err *e)
 {
 	struct ctr_rows rows = CTR_ROWS_INIT;
@@ -44,6 +52,8 @@ static int on_services(struct app *app, const struct strv *services, bool orphan
 
 	if (r >= 0)
 		r = each_container(app, &rows, x, e);
+	if (r >= 0 && streq(x->op, "kill") && !any(&rows, x))
+		fprintf(stderr, "no container to kill\n");
 	ctr_rows_done(&rows);
 	return r;
 }

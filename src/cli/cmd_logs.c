@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/err.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/commands.h"
 #include "cli/log_view.h"
+#include "compose/project.h"
+#include "engine/container/container.h"
+#include "engine/container/spec.h"
+#include "state/container_store.h"
 #include <errno.h>
 #include <signal.h>
 
@@ -69,14 +74,60 @@ static int follow(struct app *app, struct log_view_opts *v, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/* Without names: all services but those with `attach: false`, which are only shown when asked for. */
+static void choose(const struct app *app, const struct strv *args, struct strv *ret)
+{
+	const struct project *p = app->project;
+	bool some = false;
+
+	strv_copy(ret, args);
+	for (size_t i = 0; p && i < p->services.n; i++)
+		some |= p->services.v[i].attach == TRI_FALSE;
+	for (size_t i = 0; some && !args->n && i < p->services.n; i++)
+		if (p->services.v[i].attach != TRI_FALSE)
+			strv_add(ret, p->services.v[i].name);
+}
+
+static int check_index(struct app *app, const struct logs_opts *o, const struct strv *args, struct err *e)
+{
+	AUTO_DONE(ctr_row_done) struct ctr_row c = { 0 };
+
+	if (o->index <= 0)
+		return 0;
+	if (args->n == 1)
+		return app_replica(app, args->v[0], o->index, false, &c, e);
+	err_set(e, EINVAL, "--index requires one service to be selected");
+	return err_exit(e, 1);
+}
+
+/* Output that the logging driver does not keep cannot be shown; whoever asks should not think that there was none. */
+static int warn_unreadable(struct app *app, const struct strv *services, struct err *e)
+{
+	AUTO_DONE(ctr_rows_done) struct ctr_rows rows = CTR_ROWS_INIT;
+
+	TRY(app_containers(app, services, false, &rows, e));
+	for (size_t i = 0; i < rows.n; i++) {
+		AUTO(ctr_spec_free) struct ctr_spec *spec = NULL;
+		AUTO_ERR(ignored);
+
+		if (container_load_spec(&app->dirs, rows.v[i].id, &spec, &ignored) >= 0 && streq(str0(spec->log.driver), "none"))
+			log_warning("can't retrieve logs for \"%s\": logging driver 'none' keeps none", rows.v[i].name);
+	}
+	return 0;
+}
+
 static int logs_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct logs_opts *o = opts;
-	struct log_view_opts v = { .services = args, .index = o->index, .follow = o->follow, .prefix = !o->no_prefix,
+	AUTO_STRV(services);
+	struct log_view_opts v = { .services = &services, .index = o->index, .follow = o->follow, .prefix = !o->no_prefix, .one_stream = true,
 				   .timestamps = o->timestamps, .color = !o->no_color && app_ansi(app, STDOUT_FILENO) };
 	AUTO(log_view_free) struct log_view *view = NULL;
 
 	TRY(parse_times(o, &v, e));
+	TRY(check_index(app, o, args, e));
+	choose(app, args, &services);
+	TRY(warn_unreadable(app, &services, e));
 	if (o->follow)
 		return follow(app, &v, e);
 	return log_view_new(app, NULL, &v, &view, e);

@@ -9,6 +9,7 @@
 #include "state/container_store.h"
 #include "state/project_store.h"
 #include <errno.h>
+#include <regex.h>
 
 struct ls_opts {
 	bool all, quiet;
@@ -17,7 +18,7 @@ struct ls_opts {
 static const char *const formats[] = { "table", "json", NULL };
 static const struct opt ls_rows[] = {
 	OPT('a', "all", OPT_BOOL, struct ls_opts, all, NULL, "Projects of which nothing runs too"),
-	OPT(0, "filter", OPT_STR, struct ls_opts, filter, "FILTER", "name=TEXT: only projects whose name contains it"),
+	OPT(0, "filter", OPT_STR, struct ls_opts, filter, "FILTER", "name=REGEX: only projects whose name matches"),
 	OPT_CHOICE(0, "format", struct ls_opts, format, "FORMAT", "table or json", formats),
 	OPT('q', "quiet", OPT_BOOL, struct ls_opts, quiet, NULL, "Only names"),
 	OPT_END
@@ -79,15 +80,28 @@ static int ls_run(struct app *app, void *opts, const struct strv *args, struct e
 	const char *part = o->filter ? str_after(o->filter, "name=") : "";
 	AUTO_STRV(names);
 	struct format *f;
-	int r = 0;
+	regex_t re;
+	int r;
 
 	if (!part)
-		return err_set(e, EINVAL, "unknown filter '%s': only name=TEXT is known", o->filter);
+		return err_set(e, EINVAL, "unknown filter '%s': only name=REGEX is known", o->filter);
 	TRY(project_list(app->db, &names, e));
-	TRY(format_new(o->format, columns, 3, true, &f, e));
+	r = regcomp(&re, part, REG_EXTENDED | REG_NOSUB);
+	if (r != 0) {
+		char why[128];
+
+		regerror(r, &re, why, sizeof why);
+		return err_set(e, EINVAL, "--filter: '%s': %s", part, why);
+	}
+	r = format_new(o->format, columns, 3, true, &f, e);
+	if (r < 0) {
+		regfree(&re);
+		return r;
+	}
 	for (size_t i = 0; r >= 0 && i < names.n; i++)
-		if (strstr(names.v[i], part))
+		if (regexec(&re, names.v[i], 0, NULL, 0) == 0)
 			r = add_project(app, o, names.v[i], f, e);
+	regfree(&re);
 	if (r < 0 || o->quiet)
 		format_free(f);
 	else

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "base/tty.h"
 #include "cli/attach.h"
@@ -30,6 +31,7 @@
 #include "state/db.h"
 #include "state/lock.h"
 #include <errno.h>
+#include <poll.h>
 
 static const char default_keys[] = "ctrl-p,ctrl-q";
 
@@ -43,7 +45,7 @@ static const struct opt run_rows[] = {
 	OPT(0, "build", OPT_BOOL, struct run_opts, build, NULL, "Build the image first"),
 	OPT(0, "cap-add", OPT_LIST, struct run_opts, cap_add, "CAP", "Add a capability, repeatable"),
 	OPT(0, "cap-drop", OPT_LIST, struct run_opts, cap_drop, "CAP", "Drop a capability, repeatable"),
-	OPT('d', "detach", OPT_BOOL, struct run_opts, detach, NULL, "Leave the container in the background and print its name"),
+	OPT('d', "detach", OPT_BOOL, struct run_opts, detach, NULL, "Leave the container in the background and print its id"),
 	OPT(0, "entrypoint", OPT_STR, struct run_opts, entrypoint, "COMMAND", "Instead of the image's entrypoint"),
 	OPT('e', "env", OPT_LIST, struct run_opts, env, "KEY=VALUE", "Set a variable, repeatable"),
 	OPT(0, "env-from-file", OPT_LIST, struct run_opts, env_files, "FILE", "Set the variables of a file, repeatable"),
@@ -205,14 +207,24 @@ static int remove_again(struct app *app, const struct ctr_row *c, struct err *e)
 
 /* --- running it -------------------------------------------------------------------------------------------------- */
 
-static int start_detached(struct app *app, const struct ctr_row *c, struct err *e)
+/* --rm with -d: a process of its own waits for the end, as nobody else of ours does. */
+static int spawn_reaper(struct app *app, const struct ctr_row *c, struct err *e)
+{
+	static const int null[] = { -1, -1, -1 };
+	char *const argv[] = { (char *)"gantry", (char *)"--root", app->dirs.root, (char *)"--run", app->dirs.run, (char *)"reap",
+			       (char *)app->name, c->id, NULL };
+
+	return proc_spawn(&(struct proc_spawn){ .path = "/proc/self/exe", .argv = argv, .stdio = null, .setsid = true }, NULL, NULL, e);
+}
+
+static int start_detached(struct app *app, const struct run_opts *o, const struct ctr_row *c, struct err *e)
 {
 	AUTO(json_free) struct cJSON *req = monitor_request("start", c->id);
 
 	TRY(monitor_call(&app->dirs, app->name, req, NULL, e));
 	TRY(db_sync(app->db, e));
-	printf("%s\n", c->name);
-	return 0;
+	printf("%s\n", c->id);
+	return o->rm ? spawn_reaper(app, c, e) : 0;
 }
 
 static int run_it(struct app *app, const struct run_opts *o, const struct service *s, const struct ctr_row *c, struct err *e)
@@ -224,7 +236,7 @@ static int run_it(struct app *app, const struct run_opts *o, const struct servic
 
 	TRY(ctr_set_desired(app->db, c->id, DESIRED_RUNNING, e));
 	app_unlock(app);
-	r = o->detach ? start_detached(app, c, e) : attach_container(&x, &code, e);
+	r = o->detach ? start_detached(app, o, c, e) : attach_container(&x, &code, e);
 	if (r < 0)
 		err_wrap(e, "service '%s'", s->name);
 	if (r == ATTACH_DETACHED || (r >= 0 && o->detach)) /* it runs on */
@@ -245,8 +257,10 @@ static int run_run(struct app *app, void *opts, const struct strv *args, struct 
 	char hex[13];
 	int r;
 
-	if (o->detach && o->rm)
-		return err_set(e, ENOTSUP, "--rm with --detach is not there yet: nobody waits for the container to end");
+	if (o->ports.n && o->service_ports) {
+		err_set(e, EINVAL, "--service-ports and --publish are incompatible");
+		return err_exit(e, 1);
+	}
 	if (o->name && !name_is_container(o->name))
 		return err_set(e, EINVAL, "--name '%s': a name has letters, digits, '_', '.' and '-'", o->name);
 	id_hex(hex, 12);
@@ -264,6 +278,40 @@ static int run_run(struct app *app, void *opts, const struct strv *args, struct 
 const struct cmd cmd_run = { "run", run_run, CMD_PROJECT | CMD_STATE | CMD_LOCK | CMD_ROOT | CMD_STARTS | CMD_STOP | CMD_ONE_SERVICE, run_rows,
 			     sizeof(struct run_opts), "[OPTIONS] SERVICE [COMMAND] [ARG...]", "Run a one-off command in a new container of a service",
 			     1, -1, NULL, NULL, run_init, false, run_before };
+
+/* --- run -d --rm: the end ---------------------------------------------------------------------------------------- */
+
+static bool is_over(const struct ctr_row *c)
+{
+	return c->state == CTR_EXITED || c->state == CTR_DEAD;
+}
+
+/* Removed by others meanwhile (down, rm) is fine. */
+static int reap_run(struct app *app, void *opts, const struct strv *args, struct err *e)
+{
+	auto_close int fd = gen_watch(&app->dirs, args->v[0], e);
+
+	if (fd < 0)
+		return fd;
+	app->name = args->v[0];
+	if (chdir("/") < 0) /* nobody's folder is kept busy */
+		return err_sys(e, "chdir '/'");
+	for (;;) {
+		AUTO_DONE(ctr_row_done) struct ctr_row c = { 0 };
+		struct pollfd p = { fd, POLLIN, 0 };
+		int r = ctr_get(app->db, args->v[1], &c, e);
+
+		if (r != 0 || c.state == CTR_REMOVING)
+			return r < 0 ? r : 0;
+		if (is_over(&c))
+			return remove_again(app, &c, e);
+		if (poll(&p, 1, -1) > 0)
+			gen_drain(fd);
+	}
+}
+
+const struct cmd cmd_reap = { "reap", reap_run, CMD_STATE | CMD_ROOT | CMD_HIDDEN, NULL, 0, "PROJECT ID",
+			      "What run -d --rm leaves behind: waits for the container, removes it", 2, 2 };
 
 /* --- attach ------------------------------------------------------------------------------------------------------ */
 

@@ -69,7 +69,7 @@ static int stop_run(struct app *app, void *opts, const struct strv *args, struct
 	return run_plan_services(app, OP_CTR_STOP, &p, "Stopping", e);
 }
 
-/* docker compose: start, restart of a service that has no container is an error. */
+/* docker compose: start of a service that has no container is an error; restart has nothing to do then. */
 static int need_containers(struct app *app, const struct strv *services, struct err *e)
 {
 	struct ctr_rows rows = CTR_ROWS_INIT;
@@ -100,7 +100,6 @@ static int restart_run(struct app *app, void *opts, const struct strv *args, str
 {
 	struct plan_options p = options_of(opts, args);
 
-	TRY(need_containers(app, args, e));
 	return run_plan_services(app, OP_CTR_RESTART, &p, "Restarting", e);
 }
 
@@ -120,10 +119,15 @@ static int confirm_rm(struct app *app, const struct stop_opts *o, const struct s
 		fprintf(stderr, "No stopped containers\n");
 		return 1;
 	}
-	if (o->force || app->g.dry_run)
+	if (app->g.dry_run)
 		return 0;
 	auto_free char *list = strv_join(&names, ", ");
 
+	if (o->force) {
+		printf("Going to remove %s\n", list);
+		fflush(stdout);
+		return 0;
+	}
 	fprintf(stderr, "? Going to remove %s (y/N) ", list);
 	answer = c = getchar();
 	while (c != '\n' && c != EOF)

@@ -28,7 +28,7 @@
 
 struct up_opts {
 	bool build, detach, abort_on_exit, abort_on_failure, always_recreate_deps, attach_deps, force_recreate, no_build, no_color, no_deps,
-		no_prefix, no_recreate, no_start, quiet_pull, quiet_build, remove_orphans, renew, timestamps, wait, yes;
+		no_prefix, no_recreate, no_start, quiet_pull, quiet_build, remove_orphans, renew, timestamps, wait, yes, menu;
 	int64_t timeout, wait_timeout;
 	const char *exit_code_from, *pull;
 	struct strv attach, no_attach, scale;
@@ -59,7 +59,7 @@ static const struct opt up_rows[] = {
 	OPT(0, "abort-on-container-failure", OPT_BOOL, struct up_opts, abort_on_failure, NULL, "Stop all when one fails"),
 	OPT(0, "attach", OPT_LIST, struct up_opts, attach, "SERVICE", "Show the output of these only, repeatable"),
 	OPT(0, "attach-dependencies", OPT_BOOL, struct up_opts, attach_deps, NULL, "Show the output of dependencies too"),
-	OPT(0, "exit-code-from", OPT_STR, struct up_opts, exit_code_from, "SERVICE", "End with its status; stops all when it ends"),
+	OPT(0, "exit-code-from", OPT_STR, struct up_opts, exit_code_from, "SERVICE", "End with its status; stops all when one ends"),
 	OPT(0, "no-attach", OPT_LIST, struct up_opts, no_attach, "SERVICE", "Do not show the output of these, repeatable"),
 	OPT(0, "no-color", OPT_BOOL, struct up_opts, no_color, NULL, "Output without colours"),
 	OPT(0, "no-log-prefix", OPT_BOOL, struct up_opts, no_prefix, NULL, "Output without the name before each line"),
@@ -68,7 +68,7 @@ static const struct opt up_rows[] = {
 	OPT(0, "wait", OPT_BOOL, struct up_opts, wait, NULL, "Wait until all run or are healthy; implies -d"),
 	OPT(0, "wait-timeout", OPT_INT, struct up_opts, wait_timeout, "SECS", "How long --wait may take"),
 	OPT_REFUSE('w', "watch", NULL, "watching sources is not there yet"),
-	OPT_REFUSE(0, "menu", NULL, "there is no menu"),
+	OPT(0, "menu", OPT_BOOL, struct up_opts, menu, NULL, "Shortcuts while attached: there are none, Ctrl-C stops"),
 	UP_SHARED_ROWS,
 	OPT_END
 };
@@ -101,6 +101,8 @@ static int check_opts(const struct up_opts *o, struct err *e)
 		err_set(e, EINVAL, "--wait cannot be combined with --abort-on-container-exit, --exit-code-from or --attach");
 	else if (o->force_recreate && o->no_recreate)
 		err_set(e, EINVAL, "--force-recreate and --no-recreate are incompatible");
+	else if (o->build && o->no_build)
+		err_set(e, EINVAL, "--build and --no-build are incompatible");
 	else if (o->always_recreate_deps && o->no_recreate)
 		err_set(e, EINVAL, "--always-recreate-deps and --no-recreate are incompatible");
 	else if (o->renew && o->no_recreate)
@@ -158,19 +160,31 @@ struct attached {
 	bool stopping;           /* stop is under way: the next Ctrl-C kills */
 	bool aborted;            /* one ended, and that ends all */
 	int code;                /* exit code to end with */
+	bool code_known;         /* else it is that of --exit-code-from, which is being stopped */
 };
+
+/* A one-shot service that others wait for: that it ends is no reason to end the rest. */
+static bool waited_for(const struct project *p, const char *service)
+{
+	for (size_t i = 0; i < p->services.n; i++)
+		for (size_t k = 0; k < p->services.v[i].depends_on.n; k++)
+			if (p->services.v[i].depends_on.v[k].condition == DEP_COMPLETED && streq(p->services.v[i].depends_on.v[k].name, service))
+				return true;
+	return false;
+}
 
 static int on_ended(const struct ctr_row *c, void *arg)
 {
 	struct attached *a = arg;
 	const char *from = a->o->exit_code_from;
-	bool wanted = from ? streq(from, str0(c->service))
+	bool wanted = from ? streq(from, str0(c->service)) || c->exit_code != 0 || !waited_for(a->app->project, str0(c->service))
 			   : a->o->abort_on_exit || (a->o->abort_on_failure && c->exit_code != 0);
 
 	if (!wanted || a->aborted || c->state != CTR_EXITED)
 		return 0;
 	a->aborted = true;
 	a->code = (int)c->exit_code;
+	a->code_known = !from || streq(from, str0(c->service));
 	return a->applied && !a->stopping ? -ECANCELED : 0;
 }
 
@@ -219,8 +233,7 @@ static int stop_all(struct attached *a, struct err *e)
 	a->stopping = true;
 	opt.services = &a->shown;
 	opt.stop_timeout_ns = timeout_ns(a->o->timeout);
-	if (!a->aborted)
-		fprintf(stderr, "Gracefully stopping... (press Ctrl+C again to force)\n");
+	fprintf(stderr, "%s\n", a->aborted ? "Aborting on container exit..." : "Gracefully stopping... (press Ctrl+C again to force)");
 	if (app->lock < 0)
 		TRY(lock_project(&app->dirs, app->name, NULL, NULL, &app->lock, e));
 	TRY(observe(app->db, app->name, app->project, OBSERVE_ORDER, &o, e));
@@ -249,6 +262,21 @@ static int choose_shown(struct attached *a, const struct strv *args, struct err 
 	return 0;
 }
 
+/* Another service ended first: the code is what the wanted one ended with when it was stopped for that. */
+static int code_of_stopped(const struct attached *a, struct err *e)
+{
+	struct ctr_rows rows = CTR_ROWS_INIT;
+	AUTO_STRV(service);
+	int code = 0;
+
+	strv_add(&service, a->o->exit_code_from);
+	TRY(app_containers(a->app, &service, false, &rows, e));
+	for (size_t i = 0; i < rows.n && !code; i++)
+		code = (int)rows.v[i].exit_code;
+	ctr_rows_done(&rows);
+	return code;
+}
+
 static int follow(struct attached *a, struct err *e)
 {
 	int r = 0;
@@ -265,10 +293,40 @@ static int follow(struct attached *a, struct err *e)
 	if (r < 0)
 		return r;
 	TRY(log_view_print(a->view, e));
+	if (a->aborted && !a->code_known)
+		return code_of_stopped(a, e);
 	return a->aborted ? a->code : a->runner.interrupted ? 130 : 0;
 }
 
-static int up_attached(struct attached *a, const struct plan *plan, struct err *e)
+static void add_shown(const struct attached *a, const char *service, const char *name, int64_t number, struct strv *ret)
+{
+	auto_free char *shown = log_view_name(&(struct ctr_row){ .name = (char *)name, .project = (char *)a->app->name, .service = (char *)service,
+								  .number = number });
+
+	if (service && strv_has(&a->shown, service))
+		strv_add_unique(ret, shown);
+}
+
+/* "Attaching to db-1, web-1": what is started here, and what runs already. */
+static void say_attaching(const struct attached *a, const struct plan *plan, const struct observed *seen)
+{
+	AUTO_STRV(names);
+
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->ops[i].kind == OP_CTR_START)
+			add_shown(a, plan->ops[i].service_name, plan->ops[i].name, plan->ops[i].number, &names);
+	for (size_t i = 0; i < seen->nctrs; i++)
+		if (strv_has(&plan->kept, seen->ctrs[i].row.name))
+			add_shown(a, seen->ctrs[i].row.service, seen->ctrs[i].row.name, seen->ctrs[i].row.number, &names);
+	strv_sort(&names);
+	auto_free char *list = strv_join(&names, ", ");
+
+	if (names.n)
+		printf("Attaching to %s\n", list);
+	fflush(stdout);
+}
+
+static int up_attached(struct attached *a, const struct plan *plan, const struct observed *seen, struct err *e)
 {
 	struct log_view_opts v = { .services = &a->shown, .tail = -1, .since_ns = time_now_ns(), .follow = true, .prefix = !a->o->no_prefix,
 				   .timestamps = a->o->timestamps, .color = !a->o->no_color && app_ansi(a->app, STDOUT_FILENO),
@@ -277,6 +335,7 @@ static int up_attached(struct attached *a, const struct plan *plan, struct err *
 
 	a->runner.on_interrupt = on_interrupt;
 	a->runner.arg = a;
+	say_attaching(a, plan, seen);
 	r = log_view_new(a->app, a->runner.loop, &v, &a->view, e);
 	if (r >= 0)
 		r = plan_runner_run(&a->runner, plan, "Running", e);
@@ -332,7 +391,7 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 		if (o->detach || o->wait || o->no_start || app->g.dry_run)
 			r = plan_runner_run(&a.runner, plan, "Running", e);
 		else
-			r = up_attached(&a, plan, e);
+			r = up_attached(&a, plan, seen, e);
 		log_view_free(a.view);
 		plan_runner_done(&a.runner);
 	}

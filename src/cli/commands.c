@@ -24,6 +24,7 @@ const struct cmd *const commands[] = {
 	&cmd_ps,
 	&cmd_pull,
 	&cmd_push,
+	&cmd_reap,
 	&cmd_restart,
 	&cmd_rm,
 	&cmd_run,

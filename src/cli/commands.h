@@ -25,6 +25,7 @@ extern const struct cmd cmd_ps;
 extern const struct cmd cmd_login, cmd_logout;
 extern const struct cmd cmd_build, cmd_image_build;
 extern const struct cmd cmd_pull, cmd_image_pull, cmd_push, cmd_image_push;
+extern const struct cmd cmd_reap;
 extern const struct cmd cmd_restart;
 extern const struct cmd cmd_rm;
 extern const struct cmd cmd_scale;

@@ -144,10 +144,20 @@ static int add_networks(struct db *db, const struct ctr_row *c, struct cJSON *ro
 	return 0;
 }
 
-/* "\"sh -c id…\"" of at most 20 columns unless FULL. */
+/* An argument with a blank is put in '…', as the engine's API does. */
+static char *command_line(const struct strv *argv)
+{
+	AUTO_STRV(words);
+
+	for (size_t i = 0; i < argv->n; i++)
+		strv_addf(&words, strchr(argv->v[i], ' ') ? "'%s'" : "%s", argv->v[i]);
+	return strv_join(&words, " ");
+}
+
+/* "\"sh -c id…\"" of at most 20 columns unless FULL, with what is inside escaped. */
 static char *command_text(const struct ctr_spec *spec, bool full)
 {
-	auto_free char *line = strv_join(&spec->argv, " ");
+	auto_free char *line = command_line(&spec->argv);
 	struct str b = STR_INIT(VIEW_MAX);
 	size_t n = 0, cols = 0;
 
@@ -159,7 +169,10 @@ static char *command_text(const struct ctr_spec *spec, bool full)
 		while (n && ((unsigned char)line[n] & 0xc0) == 0x80);
 	auto_free char *safe = str_visible(line, n);
 
-	str_addf(&b, "\"%s%s\"", safe, line[n] ? "…" : "");
+	str_addc(&b, '"');
+	for (const char *p = safe; *p; p++)
+		str_addf(&b, *p == '"' ? "\\%c" : "%c", *p);
+	str_addf(&b, "%s\"", line[n] ? "…" : "");
 	return str_take(&b);
 }
 

@@ -29,6 +29,7 @@ struct source_log {
 	struct log_entry head;
 	struct str part[2];
 	bool ran, ended;      /* seen running; told that it ended */
+	int64_t ended_ns;     /* which end that was */
 	bool live;            /* may still write */
 	bool gone;            /* its row is gone */
 };
@@ -84,7 +85,7 @@ static void print_prefix(const struct log_view *v, const struct source_log *s, F
 
 static void print_line(const struct log_view *v, const struct source_log *s, const struct log_entry *en, const char *text, size_t n)
 {
-	FILE *out = en->stream == LOG_STDERR ? stderr : stdout;
+	FILE *out = en->stream == LOG_STDERR && !v->o.one_stream ? stderr : stdout;
 	char when[TIME_TEXT];
 
 	if (v->o.printing)
@@ -187,6 +188,8 @@ static int add_source(struct log_view *v, const struct ctr_row *c, struct err *e
 	int r, fd;
 
 	*s = (struct source_log){ .view = v, .id = xstrdup(c->id), .name = log_view_name(c), .color = v->colors++ % (int)ARRAY_LEN(palette) };
+	s->ended = v->first && v->o.announce && c->state == CTR_EXITED; /* an end of before this command is no news */
+	s->ended_ns = c->finished_ns;
 	s->part[0] = s->part[1] = (struct str)STR_INIT(LINE_MAX_SHOWN);
 	r = log_reader_open(db_dirs(v->app->db), c->id, tail, since, v->o.until_ns, &s->reader, e);
 	if (r >= 0 && v->o.follow) {
@@ -216,9 +219,10 @@ static int note_end(struct log_view *v, struct source_log *s, const struct ctr_r
 		s->ended = false;
 		return 0;
 	}
-	if (s->ended || !(c->state == CTR_EXITED || c->state == CTR_RESTARTING) || !(s->ran || c->finished_ns))
+	if (!(c->state == CTR_EXITED || c->state == CTR_RESTARTING) || !(s->ran || c->finished_ns) || (s->ended && s->ended_ns == c->finished_ns))
 		return 0;
 	s->ended = true;
+	s->ended_ns = c->finished_ns;
 	flush_parts(s);
 	if (v->o.announce) {
 		FILE *out = stdout;

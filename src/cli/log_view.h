@@ -22,6 +22,7 @@ struct log_view_opts {
 	int64_t tail;                 /* < 0: all */
 	int64_t since_ns, until_ns;   /* 0: none */
 	bool follow, prefix, timestamps, color;
+	bool one_stream;              /* `logs`: standard error of the containers goes to standard output too, so that it can be piped */
 	bool announce;                /* attached up: "web-1 exited with code 0" */
 	/* Called when a container that was seen running has ended; < 0 ends the loop. NULL: nobody is interested. */
 	int (*ended)(const struct ctr_row *c, void *arg);

@@ -32,7 +32,8 @@ load lib
 	[ -z "$(gantry ps -q)" ]
 	gantry run -q -T --rm a ping -c 1 -w 5 db </dev/null
 	is healthy health db
-	[ "$(gantry run -d --name "$P-x" a sleep 1000 2>/dev/null)" = "$P-x" ]
+	local id; id=$(gantry run -d --name "$P-x" a sleep 1000 2>/dev/null)
+	[ "$(gantry ps -a --no-trunc --format '{{.ID}} {{.Name}}' a)" = "$id $P-x" ]
 	[ "$(gantry ps -a --format '{{.Publishers}}' a)" = "[]" ]
 	run gantry exec -T db nslookup a
 	[ "$status" != 0 ]
