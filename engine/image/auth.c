@@ -23,6 +23,9 @@ void auth_done(struct auth *a)
 	if (a->header)
 		explicit_bzero(a->header, strlen(a->header));
 	free(a->header);
+	if (a->refresh)
+		explicit_bzero(a->refresh, strlen(a->refresh));
+	free(a->refresh);
 	*a = (struct auth){ 0 };
 }
 
@@ -129,6 +132,10 @@ static int take_token(struct auth *a, const struct http_request *r, const char *
 		token = json_str(j, "access_token");
 	if (!token || !*token || strpbrk(token, "\r\n"))
 		return err_set(e, EPROTO, "the token service of '%s' gives no token", host);
+	if (a->offline && json_str(j, "refresh_token") && *json_str(j, "refresh_token")) {
+		free(a->refresh);
+		a->refresh = xstrdup(json_str(j, "refresh_token"));
+	}
 	seconds = json_int(j, "expires_in", EXPIRES_DEFAULT);
 	if (seconds <= 0)
 		seconds = EXPIRES_DEFAULT;
@@ -213,7 +220,8 @@ static int get_token(struct auth *a, struct http *h, const struct http_request *
 		auto_free char *account = a->cred.user ? http_escape(a->cred.user) : NULL;
 
 		q.method = "GET";
-		q.url = xasprintf("%s%c%s&client_id=%s%s%s", base, strchr(base, '?') ? '&' : '?', query, client_id, account ? "&account=" : "", str0(account));
+		q.url = xasprintf("%s%c%s&client_id=%s%s%s%s", base, strchr(base, '?') ? '&' : '?', query, client_id, a->offline ? "&offline_token=true" : "",
+			account ? "&account=" : "", str0(account));
 		if (a->cred.user) {
 			auto_free char *basic = credential_basic(a->cred.user, str0(a->cred.secret));
 

@@ -20,6 +20,8 @@ struct http_tls;
 struct auth {
 	struct credential cred;
 	bool anonymous;        /* there is no credential */
+	bool offline;          /* a login: a token that renews others is asked for */
+	char *refresh;         /* what came of that; NULL */
 	char *header;          /* "Authorization: …" for the next request, NULL: none */
 	int64_t until_ns;      /* CLOCK_MONOTONIC: when a token is as good as expired; 0: never */
 };

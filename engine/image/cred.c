@@ -383,7 +383,9 @@ static int from_environment(const char *host, struct credential *ret, struct err
 		return err_wrap(e, "DOCKER_AUTH_CONFIG");
 	json_remove(j, "credHelpers");
 	json_remove(j, "credsStore");
-	return from_document(j, "DOCKER_AUTH_CONFIG", host, NULL, ret, e);
+	if (from_document(j, "DOCKER_AUTH_CONFIG", host, NULL, ret, e) < 0)
+		return err_wrap(e, "DOCKER_AUTH_CONFIG");
+	return ret->source ? 0 : 1;
 }
 
 static int from_file(const char *path, const char *host, const char *repository, struct credential *ret, struct err *e)

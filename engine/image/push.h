@@ -11,7 +11,7 @@
  * < 0: many), forked from it.
  *
  *   gantry ── {"op": "login", "root", "host", "user", "secret"} ──► boss ─► a child that is nobody asks the registry
- *          ◄─ {"done": true}
+ *          ◄─ {"done": true, "identity": "…"?}
  */
 #pragma once
 

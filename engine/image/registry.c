@@ -467,12 +467,16 @@ void registry_wait(struct registry *r, int64_t ns)
 }
 
 
-int registry_ping(struct registry *r, struct err *e)
+int registry_ping(struct registry *r, char **ret_identity, struct err *e)
 {
 	AUTO_DONE(call_done) struct call c = CALL(r, "GET");
+	struct auth *a = &r->state[r->hosts.n - 1].auth;
 
 	c.path = xstrdup("");
-	return call_run(&c, e);
+	a->offline = true;
+	TRY(call_run(&c, e));
+	*ret_identity = xstrdup0(a->refresh);
+	return 0;
 }
 
 /* ---- manifests ------------------------------------------------------------------------------------------------------------------------------------- */

@@ -35,8 +35,9 @@ const struct strv *registry_warnings(const struct registry *r);
 void registry_free(struct registry *r);
 DEFINE_AUTO(struct registry *, registry_free)
 
-/* Credentials are right, or none are needed. */
-int registry_ping(struct registry *r, struct err *e);
+/* Credentials are right, or none are needed. *RET_IDENTITY (caller frees): what may be kept instead of the password, NULL where the token service gives
+ * no such. */
+int registry_ping(struct registry *r, char **ret_identity, struct err *e);
 /* The digest that TAG (or digest) has now; 1: the registry does not tell without the document. */
 int registry_head(struct registry *r, const char *tag, char digest[DIGEST_STR], struct err *e);
 struct registry_doc {

@@ -45,5 +45,6 @@ struct image_push_options {
 };
 /* As it was pulled where its blobs are here: the digest stays. *RET_DIGEST (caller frees) is the manifest's. 1: the tag stood for it already. */
 int image_push(struct db *db, const char *ref, const struct image_push_options *o, char **ret_digest, struct err *e);
-/* Asks the registry HOST whether the credentials are right. ROOT: folder of registries.json. */
-int image_login(const char *root, const char *host, const char *user, const char *secret, struct err *e);
+/* Asks the registry HOST whether the credentials are right. ROOT: folder of registries.json. *RET_IDENTITY (caller frees): a token to keep instead of the
+ * password, NULL: none is given. */
+int image_login(const char *root, const char *host, const char *user, const char *secret, char **ret_identity, struct err *e);

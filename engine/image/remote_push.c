@@ -203,7 +203,7 @@ int image_push(struct db *db, const char *ref, const struct image_push_options *
 	return json_bool(answer, "same", false);
 }
 
-int image_login(const char *root, const char *host, const char *user, const char *secret, struct err *e)
+int image_login(const char *root, const char *host, const char *user, const char *secret, char **ret_identity, struct err *e)
 {
 	AUTO(json_free) struct cJSON *request = json_object(), *answer = NULL;
 	auto_close int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), sock = -1;
@@ -224,5 +224,7 @@ int image_login(const char *root, const char *host, const char *user, const char
 		r = wire_recv(sock, &answer, e);
 	close(TAKE_FD(sock));
 	(void)proc_wait(pid, &status, &ignored);
+	if (r >= 0)
+		*ret_identity = xstrdup0(json_str(answer, "identity"));
 	return r;
 }

@@ -96,7 +96,7 @@ static int read_secret(const struct login_opts *o, char **ret, struct err *e)
 static int login_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct login_opts *o = opts;
-	auto_free char *host = server_name(args->n ? args->v[0] : NULL), *user = NULL, *secret = NULL, *where = NULL;
+	auto_free char *host = server_name(args->n ? args->v[0] : NULL), *user = NULL, *secret = NULL, *where = NULL, *identity = NULL;
 	struct credential c = { 0 };
 	int r;
 
@@ -108,17 +108,21 @@ static int login_run(struct app *app, void *opts, const struct strv *args, struc
 		return err_set(e, EINVAL, "a user name is not empty and has no ':'");
 	if (!*secret)
 		return err_set(e, EINVAL, "the password is empty");
-	r = image_login(app->dirs.root, host, user, secret, e);
+	r = image_login(app->dirs.root, host, user, secret, &identity, e);
 	if (r >= 0) {
 		c.user = user;
 		c.secret = secret;
+		c.identity = identity;
 		r = credential_put(host, &c, &where, e);
 	}
 	explicit_bzero(secret, strlen(secret));
+	if (identity)
+		explicit_bzero(identity, strlen(identity));
 	if (r < 0)
 		return err_wrap(e, "login at '%s'", host);
 	if (!str_starts(where, "docker-credential-"))
-		log_warning("the password is kept unencrypted in '%s'; a credential helper (\"credsStore\") keeps it better", where);
+		log_warning("the %s is kept unencrypted in '%s'; a credential helper (\"credsStore\") keeps it better", identity ? "login's token" : "password",
+			where);
 	printf("Login Succeeded\n");
 	return 0;
 }

@@ -6,6 +6,7 @@
 --busy N         the first N requests: 429, Retry-After: 1                         --err500 N      the first N blobs: 503
 --redirect       blobs are on another port, which refuses credentials              --require-auth  Basic alice:secret
 --token TTL      Bearer tokens of a service at /token, good for TTL seconds and for what was asked; alice:secret may push
+--refresh        with --token: a login gets a token that renews others
 --corrupt        a byte of each blob is wrong                                      --badmanifest   the manifest is not its digest's
 --slow N         N bytes a second for each blob, up too
 --cut-upload N   the first N uploads with a body lose their connection in the middle, here and at the registry
@@ -20,12 +21,12 @@ import argparse, base64, http.client, http.server, json, secrets, socket, thread
 opts = argparse.ArgumentParser()
 for name in ('port', 'cdn-port', 'truncate', 'busy', 'err500', 'slow', 'token', 'cut-upload', 'hub', 'near'):
     opts.add_argument('--' + name, type=int, default=0)
-for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest', 'put413', 'warn'):
+for name in ('redirect', 'require-auth', 'no-range', 'corrupt', 'badmanifest', 'put413', 'warn', 'refresh'):
     opts.add_argument('--' + name, action='store_true')
 opts.add_argument('--upstream', required=True)
 opts.add_argument('--log')
 opts = opts.parse_args()
-tokens, uploading = {}, [0]
+tokens, uploading, down = {}, [0], [0]
 lock, cut, left = threading.Lock(), set(), {'busy': opts.busy, 'err500': opts.err500, 'cut': opts.cut_upload, 'hub': opts.hub}
 basic = 'Basic ' + base64.b64encode(b'alice:secret').decode()
 
@@ -92,15 +93,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         repo, actions = self.scope().rsplit(':', 1)
         return self.path == '/v2/' or any(s.startswith(repo + ':') and set(actions.split(',')) <= set(s.rsplit(':', 1)[1].split(',')) for s in scopes)
 
-    def give_token(self):
-        q = urllib.parse.parse_qs(self.path.partition('?')[2])
+    def give_token(self, form):
+        q = urllib.parse.parse_qs(form or self.path.partition('?')[2])
         who = self.headers['Authorization']
+        if self.command == 'POST':
+            if not opts.refresh or q.get('grant_type') != ['refresh_token'] or q.get('refresh_token') != ['renews']:
+                return self.answer(401, body=b'{"error":"invalid_grant"}')
+            who, q['scope'] = basic, ' '.join(q.get('scope', [])).split()
         if who and (who != basic or opts.near):
             return self.answer(401, body=b'{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}')
         scopes = [s if who else s.rsplit(':', 1)[0] + ':pull' for s in q.get('scope', [])]
         token = secrets.token_hex(16)
         tokens[token] = scopes, time.time() + (opts.token or opts.near)
-        self.answer(200, body=json.dumps({'token': token, 'expires_in': opts.token}).encode())
+        more = {'refresh_token': 'renews'} if opts.refresh and who and q.get('offline_token') == ['true'] else {}
+        self.answer(200, body=json.dumps({'token': token, 'expires_in': opts.token or opts.near, **more}).encode())
 
     def send_blob(self, body, key):
         with lock:
@@ -133,7 +139,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if opts.put413 and self.command == 'PUT' and '/blobs/' in self.path and sent:
             return self.answer(413)
         if (opts.token or opts.near and self.cdn) and self.path.startswith('/token'):
-            return self.give_token()
+            return self.give_token(sent.decode())
         no = self.refusal(blob)
         if no:
             return self.answer(*no)
@@ -150,6 +156,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if opts.hub and '/manifests/' in self.path and self.command == 'GET' and not take('hub'):
             return self.answer(429, [('Retry-After', '3600'), ('ratelimit-limit', '100;w=21600'), ('docker-ratelimit-source', '192.0.2.1')],
                 b'{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}')
+        if blob:
+            with lock:
+                down[0] += 1
+                self.at_once = down[0]
         up = http.client.HTTPConnection(opts.upstream, timeout=60)
         keep = {k: v for k, v in self.headers.items() if k.lower() not in ('host', 'connection', 'authorization', 'content-length')
                 and not (opts.no_range and k.lower() == 'range')}
@@ -179,6 +189,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_blob(body, (self.path, self.headers['Range'])) if blob else self.wfile.write(body)
         except OSError:
             self.close_connection = True
+        finally:
+            with lock:
+                down[0] -= blob
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = forward
 
