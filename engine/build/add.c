@@ -23,37 +23,7 @@
 #include "engine/build/hash.h"
 #include "engine/build/select.h"
 #include "engine/build/step.h"
-#include "engine/image/wire.h"
-
-/* gantry-image VERB SOCKET A B [URL]: its one answer. */
-int step_image_program(const char *verb, int a, int b, const char *url, struct cJSON **ret, struct err *e)
-{
-	auto_free char *path = NULL;
-	char sock[16], first[16], second[16];
-	int pair[2], r, status;
-	pid_t pid;
-
-	TRY(dirs_program("gantry-image", &path, e));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	snprintf(sock, sizeof(sock), "%d", pair[1]);
-	snprintf(first, sizeof(first), "%d", a);
-	snprintf(second, sizeof(second), "%d", b);
-
-	char *const argv[] = { (char *)"gantry-image", (char *)verb, sock, first, second, (char *)url, NULL };
-	const int fds[] = { pair[1], a, b > 2 ? b : -1, -1 };
-
-	r = proc_spawn(&(struct proc_spawn){ .path = path, .argv = argv, .fds = fds }, &pid, NULL, e);
-	close(pair[1]);
-	if (r >= 0) {
-		AUTO_ERR(ignored);
-
-		r = wire_recv(pair[0], ret, e);
-		(void)proc_wait(pid, &status, &ignored);
-	}
-	close(pair[0]);
-	return r;
-}
+#include "engine/image/program.h"
 
 /* Worth a closer look: compressed, or a tar header's sum is right. */
 static bool may_be_archive(int fd)
@@ -96,7 +66,7 @@ static int add_archive(struct step_env *s, int fd, size_t number, const struct c
 
 	if (tmp < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "'%s'", dir);
-	TRY(step_image_program("add", tmp, fd, NULL, &answer, e));
+	TRY(image_program("add", tmp, fd, NULL, &answer, e));
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "seek");
 	if (!json_bool(answer, "archive", false))
@@ -170,7 +140,7 @@ static int fetch_one(struct step_env *s, size_t i, struct added_url *f, struct e
 	f->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (f->fd < 0)
 		return err_sys(e, "'%s'", path);
-	if (step_image_program("fetch", f->fd, 0, t->urls.v[i], &answer, e) < 0)
+	if (image_program("fetch", f->fd, 0, t->urls.v[i], &answer, e) < 0)
 		return err_wrap(e, "failed to load cache key: %s", t->urls.v[i]);
 	if (t->checksum && !streq(t->checksum, str0(json_str(answer, "digest"))))
 		return err_set(e, EBADMSG, "digest mismatch for %s: %s (expected: %s)", t->urls.v[i], str0(json_str(answer, "digest")), t->checksum);

@@ -19,6 +19,7 @@
 #include "engine/build/build.h"
 #include "engine/build/git.h"
 #include "engine/build/step.h"
+#include "engine/image/program.h"
 
 enum { BLOCK = 64 << 10 };
 
@@ -70,7 +71,7 @@ static int unpack(const struct dirs *d, int fd, const char *dir, struct context 
 	(void)d;
 	if (tmp < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "'%s'", dir);
-	TRY(step_image_program("add", tmp, fd, NULL, &answer, e));
+	TRY(image_program("add", tmp, fd, NULL, &answer, e));
 	if (json_bool(answer, "archive", false)) {
 		ret->folder = path_join(dir, "0");
 		return 0;
@@ -124,7 +125,7 @@ static int fetch(const struct dirs *d, const struct build_options *o, const char
 
 	if (fd < 0)
 		return err_sys(e, "'%s'", path);
-	TRY(streq(text, "-") ? spool(fd, e) : step_image_program("fetch", fd, 0, text, &answer, e));
+	TRY(streq(text, "-") ? spool(fd, e) : image_program("fetch", fd, 0, text, &answer, e));
 	TRY(unpack(d, fd, dir, ret, e));
 	(void)unlink(path);
 	return 0;

@@ -29,6 +29,7 @@
 #include "engine/build/owner.h"
 #include "engine/build/select.h"
 #include "engine/image/store.h"
+#include "engine/image/program.h"
 #include "engine/image/wire.h"
 #include "engine/kernel/overlay.h"
 
@@ -274,7 +275,7 @@ static int finish(struct step_env *s, struct err *e)
 		return err_sys(e, "open '%s'", path);
 	if (s->epoch >= 0)
 		TRY(clamp_times(upper, s->epoch, 0, e));
-	TRY(step_image_program("digest", upper, WHITEOUT_DEVICE, NULL, &answer, e));
+	TRY(image_program("digest", upper, WHITEOUT_DEVICE, NULL, &answer, e));
 	return wire_send(s->sock, answer, e);
 }
 

@@ -43,8 +43,6 @@ _Noreturn void step_main(struct step_env *s);
 
 /* run.c: 0, or the step failed */
 int step_run(struct step_env *s, struct err *e);
-/* gantry-image VERB SOCKET A B [URL]: its one answer. */
-int step_image_program(const char *verb, int a, int b, const char *url, struct cJSON **ret, struct err *e);
 /* step.c, for run.c */
 int step_mount_layers(const struct step_env *s, const struct strv *layers, const char *on, const char *upper, const char *work, struct err *e);
 int step_source_open(const struct step_env *s, const struct step_source *from, const char *on, struct err *e);

@@ -411,7 +411,8 @@ static int leave_host(struct err *e)
 	return 0;
 }
 
-static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+/* The sources, the new namespace, the root. */
+static int begin(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 {
 	bool early = kernel_probe()->new_mount;
 
@@ -423,14 +424,24 @@ static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 		TRY(open_sources(a, r, false, e));
 	TRY(open_sources(a, r, true, e));
 	r->root = rootfs_mount_root(a, e);
-	if (r->root < 0)
-		return -e->code;
-	TRY(ctr_user_resolve(r->root, a->spec->user, &a->spec->group_add, &r->user, e));
-	TRY(copy_up(a, r->root, e));
-	TRY(open_masks(r, e));
+	return r->root < 0 ? -e->code : 0;
+}
+
+static int apply_all(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+{
 	for (size_t i = 0; i < a->plan->n; i++)
 		if (apply(a, r, i, e) < 0)
 			return err_wrap(e, "mount '%s'", a->plan->v[i].target);
+	return 0;
+}
+
+static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
+{
+	TRY(begin(a, r, e));
+	TRY(ctr_user_resolve(r->root, a->spec->user, &a->spec->group_add, &r->user, e));
+	TRY(copy_up(a, r->root, e));
+	TRY(open_masks(r, e));
+	TRY(apply_all(a, r, e));
 	if (r->pty_slave >= 0)
 		TRY(rootfs_mount_console(r, e));
 	TRY(make_readonly(a, r, e));
@@ -448,4 +459,18 @@ int rootfs_build(const struct rootfs_args *a, struct rootfs *ret, struct err *e)
 	}
 	*ret = r;
 	return 0;
+}
+
+int rootfs_open_view(const struct rootfs_args *a, struct err *e)
+{
+	struct rootfs r = { .root = -1, .null = -1, .mask = -1, .pty_master = -1, .pty_slave = -1 };
+	int n = begin(a, &r, e), root;
+
+	if (n >= 0)
+		n = copy_up(a, r.root, e);
+	if (n >= 0)
+		n = apply_all(a, &r, e);
+	root = n < 0 ? n : TAKE_FD(r.root);
+	rootfs_done(&r);
+	return root;
 }

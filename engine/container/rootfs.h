@@ -47,3 +47,6 @@ struct rootfs_args {
 };
 /* Leaves the caller in the new mount namespace, also on failure. Resolves the user on the way, before anything is mounted over the image. */
 int rootfs_build(const struct rootfs_args *a, struct rootfs *ret, struct err *e);
+/* Only the root and the plan's mounts of files (binds, volumes, images), for somebody who looks at it from outside while it does not run: the root's
+ * fd. Leaves the caller in the new mount namespace, also on failure. */
+int rootfs_open_view(const struct rootfs_args *a, struct err *e);

@@ -17,7 +17,7 @@ libcontainer_a_SOURCES += engine/container/pty.c engine/container/pty.h
 libcontainer_a_SOURCES += engine/container/rootfs.c engine/container/rootfs.h engine/container/rootfs_dev.c engine/container/rootfs_layers.c engine/container/rootfs_priv.h
 libcontainer_a_SOURCES += engine/container/spec.c engine/container/spec.h engine/container/spec_check.c
 libcontainer_a_SOURCES += engine/container/start.c engine/container/start.h
-libcontainer_a_SOURCES += engine/container/user.c engine/container/user.h
+libcontainer_a_SOURCES += engine/container/user.c engine/container/user.h engine/container/view.c engine/container/view.h
 libcontainer_a_SOURCES += engine/container/user_file.c engine/container/user_file.h
 
 # runs a command as on an older kernel

@@ -234,3 +234,16 @@ int image_fetch(int sock, int file, const char *url, struct err *e)
 	r = fetch(file, url, answer, e);
 	return r < 0 ? wire_send_err(sock, e, &lost), r : wire_send(sock, answer, e);
 }
+
+/* ---- pack ---------------------------------------------------------------------------------------------------------------------------------------- */
+
+int image_pack(int sock, int object, int out, const char *name, struct err *e)
+{
+	AUTO(json_free) struct cJSON *answer = json_object();
+	AUTO_ERR(lost);
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	r = pack_object(object, name, out, e);
+	return r < 0 ? wire_send_err(sock, e, &lost), r : wire_send(sock, answer, e);
+}

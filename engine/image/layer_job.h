@@ -14,3 +14,5 @@ int image_layer_digest(int sock, int dir, int form, struct err *e);
 int image_add(int sock, int tmp, int input, struct err *e);
 /* gantry-image fetch SOCKET FILE 0 URL: GET, redirects followed, as nobody. Answers {"status": N, "mtime": seconds, "sha256": hex}. */
 int image_fetch(int sock, int file, const char *url, struct err *e);
+/* gantry-image pack SOCKET OBJECT OUT NAME: the archive of what OBJECT is goes to OUT (pack_object). Answers {}. */
+int image_pack(int sock, int object, int out, const char *name, struct err *e);

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/strv.h"
@@ -33,7 +34,8 @@ _Static_assert(sizeof(struct ustar) == TAR_BLOCK_SIZE, "a tar header is a block"
 
 struct packer {
 	int fd;
-	dev_t dev;          /* other file systems are not entered */
+	dev_t dev;          /* other file systems are not entered, */
+	bool cross;         /* or all but the kernel's own (/proc) */
 	char *buf;
 	size_t n;
 	struct map links;   /* "DEV:INO" of files with several names -> the first name */
@@ -403,7 +405,7 @@ static int name_put(struct packer *p, int dirfd, const char *name, const char *p
 		r = entry_put(p, dirfd, name, path, &st, fd, e);
 	if (r < 0)
 		return err_wrap(e, "'%s'", path);
-	return r == 0 && S_ISDIR(st.st_mode) && st.st_dev == p->dev ? tree_put(p, fd, path, e) : 0;
+	return r == 0 && S_ISDIR(st.st_mode) && (p->cross ? !file_on_kernel_fs(fd) : st.st_dev == p->dev) ? tree_put(p, fd, path, e) : 0;
 }
 
 static int tree_put(struct packer *p, int fd, const char *path, struct err *e)
@@ -425,9 +427,21 @@ static int tree_put(struct packer *p, int fd, const char *path, struct err *e)
 	return 0;
 }
 
-static int pack(struct packer *p, int dirfd, struct err *e)
+static int done(struct packer *p, int r, struct err *e)
 {
 	static const char end[2 * TAR_BLOCK_SIZE];
+
+	if (r >= 0)
+		r = put(p, end, sizeof(end), e);
+	if (r >= 0)
+		r = flush(p, e);
+	free(p->buf);
+	map_done(&p->links);
+	return r;
+}
+
+static int pack(struct packer *p, int dirfd, struct err *e)
+{
 	struct stat st;
 	int r = 0;
 
@@ -439,13 +453,36 @@ static int pack(struct packer *p, int dirfd, struct err *e)
 		r = entry_put(p, dirfd, ".", ".", &st, dirfd, e);
 	if (r >= 0)
 		r = tree_put(p, dirfd, "", e);
-	if (r >= 0)
-		r = put(p, end, sizeof(end), e);
-	if (r >= 0)
-		r = flush(p, e);
-	free(p->buf);
-	map_done(&p->links);
-	return r;
+	return done(p, r, e);
+}
+
+/* An object is its own name: of a link the target is read from the descriptor. */
+static int object_put(struct packer *p, int object, const char *as, struct err *e)
+{
+	auto_free char *self = xasprintf("/proc/self/fd/%d", object);
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (fstat(object, &st) < 0)
+		return err_sys(e, "stat");
+	p->dev = st.st_dev;
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+		fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0)
+			return err_sys(e, "open");
+	}
+	TRY(entry_put(p, object, "", as, &st, fd, e));
+	return S_ISDIR(st.st_mode) ? tree_put(p, fd, as, e) : 0;
+}
+
+int pack_object(int object, const char *as, int fd, struct err *e)
+{
+	struct packer p = { .fd = fd, .cross = true, .links = MAP_INIT(free), .buf = xmalloc(BUFFER) };
+	int r = object_put(&p, object, as, e);
+
+	if (r < 0)
+		err_wrap(e, "'%s'", as);
+	return done(&p, r, e);
 }
 
 int pack_tree(int dirfd, int fd, struct err *e)

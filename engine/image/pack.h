@@ -14,6 +14,8 @@ struct digest;
 struct err;
 /* Writes the archive of the folder DIRFD to FD. Other file systems are not entered, sockets are left out. One pass: each file is read once. */
 int pack_tree(int dirfd, int fd, struct err *e);
+/* The archive of one object (O_PATH), a folder with all that is in it, under the name AS ("." for a folder: "./…" names). */
+int pack_object(int object, const char *as, int fd, struct err *e);
 /* The archive of a layer: FOLDER as layer.h describes it, whiteouts in FORM become .wh.NAME, opaque folders .wh..wh..opq, no entry for the root.
  * To FD (-1: nowhere) and into DIGEST (NULL). *RET_SIZE: bytes of all files, *RET_TAR: of the archive (each may be NULL). Needs CAP_SYS_ADMIN to see
  * what is opaque. */

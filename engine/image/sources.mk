@@ -6,7 +6,7 @@ libimage_a_SOURCES = \
 	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
-	engine/image/platform.c engine/image/platform.h engine/image/ref.c engine/image/ref.h \
+	engine/image/platform.c engine/image/platform.h engine/image/program.c engine/image/program.h engine/image/ref.c engine/image/ref.h \
 	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/store.c engine/image/store.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h
 libimageio_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 libimageio_a_SOURCES = \

@@ -13,7 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c; no header has it */
 
 int file_read_at(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len, struct err *e)
 {
@@ -159,4 +163,18 @@ int file_lock(const char *path, bool shared, bool wait, int *ret_fd, struct err 
 		*ret_fd = TAKE_FD(fd);
 		return 0;
 	}
+}
+
+bool file_on_kernel_fs(int fd)
+{
+	static const long types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEVPTS_SUPER_MAGIC, MQUEUE_MAGIC,
+				      BPF_FS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC };
+	struct statfs st;
+
+	if (fstatfs(fd, &st) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (st.f_type == types[i])
+			return true;
+	return false;
 }

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/path.h"
@@ -29,6 +30,7 @@
 #include <sys/xattr.h>
 
 enum { FD_PATH = 32, XATTR_MAX = 64 * 1024 };
+#define TEMPORARY ".gantry-copy" /* its end is a random number */
 
 struct frame {
 	char *path;      /* of the copy, below the copied name: for messages and hard links */
@@ -36,6 +38,7 @@ struct frame {
 	struct stat st;  /* of the source */
 	dev_t to_dev;
 	ino_t to_ino;
+	bool was_there;  /* the copy's root is a folder that keeps its attributes */
 };
 struct copy {
 	struct frame *v;
@@ -44,15 +47,14 @@ struct copy {
 	int todir;        /* where the copy was asked for, and its name there */
 	const char *name;
 	struct map links; /* "DEV:INO" of the source -> path of its first copy */
-	bool merge;       /* folders that are there already are filled */
-	file_skip_fn *skip;
+	const struct file_copy_how *how;
 	struct err *e;
 };
 struct entry {
 	const char *from, *to; /* names in c->from and c->to */
 	const char *path;
 	struct stat st;
-	int fd;           /* O_PATH of the source */
+	int fd;           /* O_PATH of the source, -1: not yet */
 	bool may_exist;   /* a folder that is there already is filled */
 };
 
@@ -193,22 +195,78 @@ static int copy_content(int from, int to, off_t size)
 	return 0;
 }
 
-static int copy_file(struct copy *c, const struct entry *n)
+/* What is in the way of an object that is no folder goes. 1: it is a mount point, which stays. */
+static int make_way(struct copy *c, const struct entry *n)
+{
+	struct stat st;
+
+	if (!c->how->replace || fstatat(c->to, n->to, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0; /* what it is tells whoever makes the object */
+	if (S_ISDIR(st.st_mode))
+		return fail_at(c, EISDIR, *n->path ? n->path : n->to, "put a file in place of folder");
+	if (unlinkat(c->to, n->to, 0) == 0 || errno == ENOENT)
+		return 0;
+	return errno == EBUSY ? 1 : fail_at(c, errno, n->path, "replace");
+}
+
+static int fill_file(struct copy *c, const struct entry *n, int to)
 {
 	char path[FD_PATH];
 	auto_close int from = open(fd_path(n->fd, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	auto_close int to = -1;
 	int r;
 
 	if (from < 0)
 		return fail_at(c, errno, n->path, "open");
-	to = openat(c->to, n->to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (to < 0)
-		return fail_at(c, errno, n->path, "make");
 	r = copy_content(from, to, n->st.st_size);
 	if (r == 0)
 		r = copy_attributes(n->fd, to, &n->st);
 	return r < 0 ? fail_at(c, r, n->path, "copy") : 0;
+}
+
+static int write_in_place(struct copy *c, const struct entry *n)
+{
+	auto_close int to = openat(c->to, n->to, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	return to < 0 ? fail_at(c, errno, n->path, "open") : fill_file(c, n, to);
+}
+
+/* Under a name of its own first: a copy that fails leaves the old file. */
+static int replace_file(struct copy *c, const struct entry *n)
+{
+	char id[ID_SHORT + 1];
+	auto_free char *name = NULL;
+	auto_close int to = -1;
+	struct stat st;
+	int r;
+
+	if (fstatat(c->to, n->to, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+		return make_way(c, n);
+	id_hex(id, ID_SHORT);
+	name = xasprintf(TEMPORARY "%s", id);
+	to = openat(c->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (to < 0)
+		return fail_at(c, errno, *n->path ? n->path : n->to, "make");
+	r = fill_file(c, n, to);
+	if (r == 0 && renameat(c->to, name, c->to, n->to) == 0)
+		return 0;
+	if (r == 0 && errno == EBUSY) {
+		(void)unlinkat(c->to, name, 0);
+		return write_in_place(c, n);
+	}
+	if (r == 0)
+		r = fail_at(c, errno, n->path, "replace");
+	(void)unlinkat(c->to, name, 0);
+	return r;
+}
+
+static int copy_file(struct copy *c, const struct entry *n)
+{
+	auto_close int to = -1;
+
+	if (c->how->replace)
+		return replace_file(c, n);
+	to = openat(c->to, n->to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return to < 0 ? fail_at(c, errno, n->path, "make") : fill_file(c, n, to);
 }
 
 static int make_symlink(struct copy *c, const struct entry *n)
@@ -226,8 +284,10 @@ static int make_symlink(struct copy *c, const struct entry *n)
 static int copy_special(struct copy *c, const struct entry *n)
 {
 	auto_close int to = -1;
-	int r = 0;
+	int r = make_way(c, n);
 
+	if (r != 0)
+		return r < 0 ? r : fail_at(c, EBUSY, n->path, "replace");
 	if (S_ISLNK(n->st.st_mode))
 		r = make_symlink(c, n);
 	else if (mknodat(c->to, n->to, (n->st.st_mode & S_IFMT) | 0600, n->st.st_rdev) < 0)
@@ -256,6 +316,8 @@ static int copy_link(struct copy *c, const struct entry *n)
 		return 0;
 	}
 	full = *first ? path_join(c->name, first) : xstrdup(c->name);
+	if (make_way(c, n) != 0)
+		return c->e->code ? -c->e->code : 0;
 	if (linkat(c->todir, full, c->to, n->to, 0) == 0)
 		return 1;
 	/* too many links, or a path that is too long to name it by: a copy of its own is right too */
@@ -294,12 +356,16 @@ static int enter(struct copy *c, const struct entry *n)
 
 	if (from < 0)
 		return fail_at(c, errno, n->path, "open");
-	if (mkdirat(c->to, n->to, 0700) < 0 && !(errno == EEXIST && n->may_exist))
+	if (mkdirat(c->to, n->to, 0700) == 0)
+		f.was_there = false;
+	else if (errno == EEXIST && n->may_exist)
+		f.was_there = !c->n && c->how->keep_root;
+	else
 		return fail_at(c, errno, n->path, "make folder");
 	to = openat(c->to, n->to, FLAGS);
 	if (to < 0 || fstat(to, &st) < 0)
-		return fail_at(c, errno, n->path, "open");
-	r = list(from, &f.names);
+		return fail_at(c, errno, *n->path ? n->path : n->to, "open folder");
+	r = file_on_kernel_fs(from) ? 0 : list(from, &f.names);
 	if (r < 0) {
 		strv_done(&f.names);
 		return fail_at(c, r, n->path, "read folder");
@@ -309,29 +375,39 @@ static int enter(struct copy *c, const struct entry *n)
 	f.to_ino = st.st_ino;
 	xgrow(&c->v, c->n, &c->cap, sizeof(*c->v));
 	c->v[c->n++] = f;
-	close(c->from);
+	if (c->from >= 0)
+		close(c->from);
 	close(c->to);
 	c->from = TAKE_FD(from);
 	c->to = TAKE_FD(to);
 	return 0;
 }
 
+static int look(struct copy *c, struct entry *n)
+{
+	if (n->fd < 0)
+		n->fd = openat(c->from, n->from, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (n->fd < 0 || fstat(n->fd, &n->st) < 0)
+		return fail_at(c, errno, n->path, "open");
+	if (c->how->set_owner) {
+		n->st.st_uid = c->how->uid;
+		n->st.st_gid = c->how->gid;
+	}
+	return 0;
+}
+
 static int copy_entry(struct copy *c, struct entry *n)
 {
-	int r;
+	int r = look(c, n);
 
-	n->fd = openat(c->from, n->from, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (n->fd < 0)
-		return fail_at(c, errno, n->path, "open");
-	if (fstat(n->fd, &n->st) < 0)
-		r = fail_at(c, errno, n->path, "read");
-	else if (c->n && c->skip && c->skip(n->from, &n->st))
-		r = 0;
+	if (r < 0 || (c->n && c->how->skip && c->how->skip(n->from, &n->st)))
+		;
 	else if (S_ISDIR(n->st.st_mode))
 		r = enter(c, n);
 	else if ((r = copy_link(c, n)) == 0)
 		r = S_ISREG(n->st.st_mode) ? copy_file(c, n) : copy_special(c, n);
-	close(n->fd);
+	if (n->fd >= 0)
+		close(n->fd);
 	return r < 0 ? r : 0;
 }
 
@@ -370,7 +446,7 @@ static int leave(struct copy *c)
 		r = up(&c->from, parent->st.st_dev, parent->st.st_ino);
 	if (r == 0 && parent)
 		r = up(&c->to, parent->to_dev, parent->to_ino);
-	if (r == 0)
+	if (r == 0 && !f->was_there)
 		r = copy_attributes(from, to, &f->st);
 	if (r < 0)
 		return fail_at(c, r, f->path, "copy folder");
@@ -389,23 +465,24 @@ static int step(struct copy *c)
 	name = f->names.v[--f->names.n];
 	f->names.v[f->names.n] = NULL;
 	path = *f->path ? path_join(f->path, name) : xstrdup(name);
-	n = (struct entry){ .from = name, .to = name, .path = path, .may_exist = c->merge };
+	n = (struct entry){ .from = name, .to = name, .path = path, .fd = -1, .may_exist = c->how->merge };
 	return copy_entry(c, &n);
 }
 
-static int copy_tree(int fromdir, const char *from, int todir, const char *to, bool merge, file_skip_fn *skip, struct err *e)
+int file_copy_object(int from, int todir, const char *to, const struct file_copy_how *how, struct err *e)
 {
 	AUTO_ERR(first);
-	struct copy c = { .todir = todir, .name = to, .links = MAP_INIT(free), .merge = merge, .skip = skip, .e = &first };
-	struct entry n = { .from = from, .to = to, .path = "", .may_exist = true };
+	struct copy c = { .from = -1, .todir = todir, .name = to, .links = MAP_INIT(free), .how = how, .e = &first };
+	struct entry n = { .from = "", .to = to, .path = "", .fd = fcntl(from, F_DUPFD_CLOEXEC, 3), .may_exist = true };
 	int r = 0;
 
-	c.from = openat(fromdir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.to = openat(todir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (c.from < 0 || c.to < 0)
+	if (c.to < 0 || n.fd < 0)
 		r = err_sys(&first, "open the folder");
 	if (r == 0)
 		r = copy_entry(&c, &n);
+	else if (n.fd >= 0)
+		close(n.fd);
 	while (r == 0 && c.n)
 		r = step(&c);
 	while (c.n)
@@ -416,18 +493,23 @@ static int copy_tree(int fromdir, const char *from, int todir, const char *to, b
 		close(c.from);
 	if (c.to >= 0)
 		close(c.to);
-	if (r == 0)
-		return 0;
-	err_move(e, &first);
-	return err_wrap(e, "copy '%s' to '%s'", from, to);
+	return r == 0 ? 0 : err_move(e, &first);
+}
+
+static int copy_tree(int fromdir, const char *from, int todir, const char *to, const struct file_copy_how *how, struct err *e)
+{
+	auto_close int fd = openat(fromdir, from, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? err_sys(e, "open") : file_copy_object(fd, todir, to, how, e);
+
+	return r < 0 ? err_wrap(e, "copy '%s' to '%s'", from, to) : 0;
 }
 
 int file_copy_tree(int fromdir, const char *from, int todir, const char *to, struct err *e)
 {
-	return copy_tree(fromdir, from, todir, to, false, NULL, e);
+	return copy_tree(fromdir, from, todir, to, &(struct file_copy_how){ 0 }, e);
 }
 
 int file_merge_tree(int fromdir, const char *from, int todir, const char *to, file_skip_fn *skip, struct err *e)
 {
-	return copy_tree(fromdir, from, todir, to, true, skip, e);
+	return copy_tree(fromdir, from, todir, to, &(struct file_copy_how){ .merge = true, .skip = skip }, e);
 }

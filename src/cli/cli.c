@@ -27,6 +27,9 @@ extern char **environ;
 static const char *const ansi_names[] = { "auto", "never", "always", NULL };
 static const char *const progress_names[] = { "auto", "tty", "plain", "json", "quiet", NULL };
 
+#define DRY_RUN_ROW OPT(0, "dry-run", OPT_BOOL, struct global_opts, dry_run, NULL, "Print what would be done, change nothing")
+/* docker compose takes it behind the command too. */
+static const struct opt anywhere_rows[] = { DRY_RUN_ROW, OPT_END };
 static const struct opt global_rows[] = {
 	OPT('f', "file", OPT_LIST, struct global_opts, files, "FILE", "Compose file, repeatable, merged in order; - reads standard input"),
 	OPT('p', "project-name", OPT_STR, struct global_opts, project_name, "NAME", "Project name"),
@@ -37,7 +40,7 @@ static const struct opt global_rows[] = {
 	OPT_CHOICE(0, "progress", struct global_opts, progress, "STYLE", "Progress as auto, tty, plain, json, quiet", progress_names),
 	OPT(0, "parallel", OPT_INT, struct global_opts, parallel, "N", "Operations at the same time, -1 for no limit"),
 	OPT_REFUSE(0, "compatibility", NULL, "names with _ as docker-compose v1 made them are not made here"),
-	OPT(0, "dry-run", OPT_BOOL, struct global_opts, dry_run, NULL, "Print what would be done, change nothing"),
+	DRY_RUN_ROW,
 	OPT(0, "all-resources", OPT_BOOL, struct global_opts, all_resources, NULL, "Keep networks, volumes and configs that no service uses"),
 	OPT(0, "root", OPT_STR, struct global_opts, root, "DIR", "Where images, volumes and state are kept (GANTRY_ROOT, /var/lib/gantry)"),
 	OPT(0, "run", OPT_STR, struct global_opts, run, "DIR", "Where sockets and locks are kept (GANTRY_RUN, /run/gantry)"),
@@ -438,6 +441,7 @@ static int enter_protected(struct app *app, struct err *e)
 static int run_cmd(struct app *app, const struct cmd *group, const struct cmd *c, int argc, char **argv, struct err *e)
 {
 	static const struct opt none[] = { OPT_END };
+	const struct opts_also also = { anywhere_rows, &app->g };
 	const struct opt *rows = c->opts ? c->opts : none;
 	AUTO_STRV(args);
 	auto_free void *opts = xcalloc(1, c->opts_size ? c->opts_size : 1);
@@ -448,7 +452,7 @@ static int run_cmd(struct app *app, const struct cmd *group, const struct cmd *c
 		TRY(enter_protected(app, e));
 	if (c->init)
 		c->init(opts);
-	r = opts_parse(rows, opts, argc, argv, c->flags & CMD_STOP ? OPTS_STOP : 0, &args, e);
+	r = opts_parse(rows, opts, &also, argc, argv, c->flags & CMD_STOP ? OPTS_STOP : 0, &args, e);
 	if (r == OPTS_HELP) {
 		print_cmd_help(group, c, stdout);
 		r = 0;
@@ -474,7 +478,7 @@ static int dispatch(struct app *app, int argc, char **argv, struct err *e)
 {
 	AUTO_STRV(rest);
 	const struct cmd *c, *group = NULL;
-	int r = opts_parse(global_rows, &app->g, argc, argv, OPTS_STOP, &rest, e), at;
+	int r = opts_parse(global_rows, &app->g, NULL, argc, argv, OPTS_STOP, &rest, e), at;
 
 	if (r < 0)
 		return r;

@@ -5,6 +5,7 @@ const struct cmd *const commands[] = {
 	&cmd_attach,
 	&cmd_build,
 	&cmd_config,
+	&cmd_cp,
 	&cmd_create,
 	&cmd_down,
 	&cmd_events,

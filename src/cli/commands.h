@@ -7,6 +7,7 @@
 extern const struct cmd *const commands[]; /* NULL-terminated */
 extern const struct cmd cmd_attach, cmd_run;
 extern const struct cmd cmd_config;
+extern const struct cmd cmd_cp;
 extern const struct cmd cmd_create;
 extern const struct cmd cmd_down;
 extern const struct cmd cmd_events;

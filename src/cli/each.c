@@ -45,7 +45,9 @@ int each_container(struct app *app, const struct ctr_rows *rows, const struct ea
 		if (x->wants && !x->wants(c))
 			continue;
 		progress_event(p, name, PROGRESS_WORKING, x->doing);
-		if (send_one(app, c, x, &socks[i], &one) < 0) {
+		if (app->g.dry_run) {
+			progress_event(p, name, PROGRESS_DONE, x->done);
+		} else if (send_one(app, c, x, &socks[i], &one) < 0) {
 			progress_event(p, name, PROGRESS_ERROR, "Error");
 			if (!e->code)
 				err_move(e, &one);

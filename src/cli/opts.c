@@ -10,6 +10,7 @@
 struct parse {
 	const struct opt *rows;
 	char *obj;
+	const struct opts_also *also;
 	struct err *e;
 };
 
@@ -45,9 +46,14 @@ static int check_choice(const struct opt *o, const char *value, struct err *e)
 	return err_set(e, EINVAL, "invalid value \"%s\" for --%s: expected one of %s", value, o->name, list);
 }
 
+static char *owner_of(const struct parse *p, const struct opt *o)
+{
+	return p->also && o == find_long(p->also->rows, o->name, strlen(o->name)) ? p->also->obj : p->obj;
+}
+
 static int opt_set(struct parse *p, const struct opt *o, const char *value)
 {
-	void *at = p->obj + o->offset;
+	void *at = owner_of(p, o) + o->offset;
 	int64_t n;
 	bool b;
 
@@ -85,6 +91,8 @@ static int parse_long(struct parse *p, char *word, char *next)
 	const struct opt *o = find_long(p->rows, word + 2, len);
 	const char *value = word[2 + len] == '=' ? word + 2 + len + 1 : NULL;
 
+	if (!o && p->also)
+		o = find_long(p->also->rows, word + 2, len);
 	if (!o) {
 		size_t n = 0;
 
@@ -141,9 +149,10 @@ static bool wants_help(const struct opt *rows, const char *word)
 	return streq(word, "--help") || (streq(word, "-h") && !find_letter(rows, 'h'));
 }
 
-int opts_parse(const struct opt *rows, void *obj, int argc, char **argv, unsigned flags, struct strv *rest, struct err *e)
+int opts_parse(const struct opt *rows, void *obj, const struct opts_also *also, int argc, char **argv, unsigned flags, struct strv *rest,
+	       struct err *e)
 {
-	struct parse p = { rows, obj, e };
+	struct parse p = { rows, obj, also, e };
 	int i = 1;
 
 	for (; i < argc; i++) {

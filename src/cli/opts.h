@@ -42,9 +42,15 @@ struct opt {
 #define OPT_IS_END(o) ((o)->name == NULL)
 
 enum { OPTS_STOP = 1, OPTS_HELP = 1 /* outcome of opts_parse */ };
+/* Long options that every command takes beside its own (NULL: none); help does not repeat them. */
+struct opts_also {
+	const struct opt *rows;
+	void *obj;
+};
 /* Parses ARGV[1..] into OBJ by ROWS. Arguments that are no options go to REST. Returns 0, OPTS_HELP for -h/--help, or -EINVAL with exit 1... as
  * docker compose: "unknown flag: --x" with the nearest name as hint. */
-int opts_parse(const struct opt *rows, void *obj, int argc, char **argv, unsigned flags, struct strv *rest, struct err *e);
+int opts_parse(const struct opt *rows, void *obj, const struct opts_also *also, int argc, char **argv, unsigned flags, struct strv *rest,
+	       struct err *e);
 /* Lists release their memory. */
 void opts_done(const struct opt *rows, void *obj);
 void opts_help(const struct opt *rows, FILE *out);

@@ -33,6 +33,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_config.c \
 	src/cli/cmd_down.c \
 	src/cli/cmd_events.c \
+	src/cli/cmd_cp.c \
 	src/cli/cmd_exec.c \
 	src/cli/cmd_host.c \
 	src/cli/cmd_image.c \
