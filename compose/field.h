@@ -46,6 +46,7 @@ struct fctx {
 	struct faults *faults;  /* internal: mistakes so far; NULL outside of canon and decode */
 };
 enum {
+	FCTX_DRIVES = 1 << 1,   /* "v:/x" is a path of Windows, as docker compose prints it, and no volume of one letter */
 	FCTX_RAW = 1 << 0,      /* not interpolated (--no-interpolate): values that hold a `$` are not parsed */
 };
 

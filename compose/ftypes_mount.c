@@ -88,6 +88,19 @@ static void volume_options(struct fctx *c, const struct node *n, struct node *m,
 	}
 }
 
+/* "v:/data[:ro]" is a volume with a name of one letter: as a drive it would have no target inside. Returns the number of parts. */
+static int letter_volume(const struct fctx *c, char *part[3], int parts)
+{
+	char *s = part[0];
+
+	if (c->flags & FCTX_DRIVES || parts < 1 || parts > 2 || !is_letter(s[0]) || s[1] != ':' || s[2] != '/' || (parts == 2 && (*part[1] == '/' || (*part[1] && part[1][1] == ':'))))
+		return parts;
+	s[1] = '\0';
+	part[2] = part[1];
+	part[1] = s + 2;
+	return parts + 1;
+}
+
 static int volume_shorthand(struct fctx *c, struct node **np, struct err *e)
 {
 	const struct node *n = *np;
@@ -103,7 +116,7 @@ static int volume_shorthand(struct fctx *c, struct node **np, struct err *e)
 		return field_err(c, n, e, "invalid empty volume spec");
 	m = field_map_at(c, n);
 	copy = xstrdup(n->text);
-	parts = strlen(copy) <= 2 ? (part[0] = copy, 1) : split_volume(copy, part);
+	parts = strlen(copy) <= 2 ? (part[0] = copy, 1) : letter_volume(c, part, split_volume(copy, part));
 	if (parts < 0)
 		return field_err(c, n, e, "invalid spec: %s: too many colons", n->text);
 	for (int i = 0; i < parts; i++)

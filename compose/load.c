@@ -79,7 +79,7 @@ static int loading_begin(struct loading *l, const struct load_opts *o, struct ar
 		.cwd = l->env.cwd,
 		.root = l->env.dir,
 		.home = map_get(l->env.env, "HOME"),
-		.no_interpolate = o->no_interpolate,
+		.no_interpolate = o->no_interpolate, .drive_letters = o->drive_letters,
 		.no_paths = o->no_path_resolution,
 	};
 	l->unit = (struct unit){ .shared = &l->shared, .dir = l->env.dir, .env = l->env.env };

@@ -31,6 +31,7 @@ struct load_opts {
 	char *const *environ;     /* "KEY=VALUE", NULL-terminated: the process's environment */
 	bool no_deps;             /* services without their dependencies */
 	bool all_resources;       /* networks, volumes, … that no active service uses count as used */
+	bool drive_letters;       /* `config`: "v:/x" is printed as docker compose does; for all else it is a volume with a name of one letter */
 	bool no_interpolate, no_normalize, no_path_resolution, no_consistency, no_env_resolution;
 };
 

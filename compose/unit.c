@@ -62,7 +62,7 @@ struct fctx unit_fctx(const struct unit *u)
 		.home = u->shared->home,
 		.env = u->env,
 		.notes = u->shared->notes,
-		.flags = u->shared->no_interpolate ? FCTX_RAW : 0,
+		.flags = (u->shared->no_interpolate ? FCTX_RAW : 0) | (u->shared->drive_letters ? FCTX_DRIVES : 0),
 	};
 }
 

@@ -31,7 +31,7 @@ struct unit_shared {
 	const char *cwd;         /* messages show paths relative to it */
 	const char *root;        /* project directory: with no_paths, what paths stay relative to */
 	const char *home;        /* NULL: not set */
-	bool no_interpolate, no_paths;
+	bool no_interpolate, drive_letters, no_paths;
 	size_t files;            /* read so far */
 	size_t interp_total;
 	struct map told;         /* variables whose absence was noted; load.c frees it */

@@ -285,6 +285,7 @@ static int config_run(struct app *app, void *opts, const struct strv *args, stru
 
 	app->arena = app->arena ? app->arena : arena_new();
 	app_load_opts(app, args, &c.load);
+	c.load.drive_letters = true;
 	c.load.no_consistency = o->no_consistency;
 	c.load.no_env_resolution = o->no_env_resolution;
 	c.load.no_interpolate = o->no_interpolate;

@@ -269,6 +269,7 @@ static void one_case(const struct cJSON *c)
 	put_all(&w, c);
 	json_map_strv(c, "env", &w.env);
 	json_strv(c, "config_flags", &flags);
+	w.o.drive_letters = true; /* what was recorded is the output of config */
 	w.o.no_consistency = strv_has(&flags, "--no-consistency");
 	w.o.no_normalize = strv_has(&flags, "--no-normalize");
 	strv_add(&w.o.profiles, "*");
