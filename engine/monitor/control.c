@@ -36,6 +36,19 @@ struct cJSON *monitor_request(const char *op, const char *id)
 	return o;
 }
 
+/* The monitor and the keepers live on: the caller's environment, with whatever secrets it has, stays with the caller. */
+static void own_env(const struct dirs *d, struct strv *ret)
+{
+	static const char *const kept[] = { "PATH=", "GANTRY_", "TMPDIR=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=", "GCOV_", NULL };
+
+	for (char *const *v = environ; *v; v++)
+		for (const char *const *k = kept; *k; k++)
+			if (str_starts(*v, *k))
+				strv_add(ret, *v);
+	strv_env_set(ret, "GANTRY_ROOT", d->root);
+	strv_env_set(ret, "GANTRY_RUN", d->run);
+}
+
 /* Starts one and waits for its word. 0: it listens; 1: it ended without a word, because another has the lock. */
 static int start_monitor(const struct dirs *d, const char *project, struct err *e)
 {
@@ -52,9 +65,7 @@ static int start_monitor(const struct dirs *d, const char *project, struct err *
 	TRY(fd_pipe(p, e));
 	ready = p[0];
 	theirs = p[1];
-	strv_add_all(&env, environ);
-	strv_env_set(&env, "GANTRY_ROOT", d->root);
-	strv_env_set(&env, "GANTRY_RUN", d->run);
+	own_env(d, &env);
 	fd_text = xasprintf("%d", theirs);
 	{
 		char *argv[] = { (char *)"gantry-monitor", (char *)(uintptr_t)project, (char *)"--ready", fd_text, NULL };

@@ -161,3 +161,26 @@ bats_require_minimum_version 1.5.0
 	[ "$(gantry rm -f 2>/dev/null)" = "Going to remove quo-b-1" ]
 	gantry down -t 0
 }
+
+@test "what stays running knows nothing of the caller's environment" {
+	project envs <<<'services: {a: {image: "tiny:1"}}'
+	A_SECRET_OF_OURS=hunter2 gantry up -d
+	local keeper; keeper=$(awk '/^PPid/{print $2}' "/proc/$(pid a)/status")
+	! grep -qa hunter2 "/proc/$keeper/environ"
+	! grep -qa hunter2 "/proc/$(monitor_pid envs)/environ"
+	grep -qa "^GANTRY_ROOT=$GANTRY_ROOT" <(tr '\0' '\n' <"/proc/$keeper/environ")
+	gantry down -t 0
+}
+
+@test "a volume with a name of one letter" {
+	project letter <<<'services: {a: {image: "tiny:1", volumes: ["v:/x", "w:/y:ro"]}}
+	volumes: {v: {}, w: {}}'
+	sed -i 's/^	//' compose.yaml
+	gantry up -d
+	gantry exec -T a touch /x/f
+	run gantry exec -T a touch /y/f
+	[[ $output == *"Read-only"* ]]
+	[ "$(find "$GANTRY_ROOT"/volumes -name f | grep -c letter_v)" = 1 ]
+	gantry config | grep -q 'target: v:/x' # as docker compose prints it
+	gantry down -v -t 0
+}
