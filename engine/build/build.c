@@ -409,6 +409,8 @@ static int keep_layers(struct build *b, struct err *e)
 		return 0;
 	TRY(sync_layers(b, e));
 	TRY(db_begin(b->db, e));
+	if (!b->nmade) /* only when they were used last: not worth a sync */
+		return db_end(b->db, layer_rows(b, e), e);
 	return load_finish(&b->load, layer_rows(b, e), e);
 }
 

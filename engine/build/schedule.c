@@ -251,6 +251,8 @@ static int step_begin(struct build *b, struct stage *st, struct worker *w, struc
 {
 	struct step *t = st->steps[st->done];
 	auto_free char *name = step_name(b, t);
+	char content[SELECTION_DIGEST];
+	bool here;
 	int r;
 
 	if (make_env(b, w, t, e) < 0) {
@@ -259,8 +261,9 @@ static int step_begin(struct build *b, struct stage *st, struct worker *w, struc
 	}
 	w->started_ns = time_mono_ns();
 	w->vertex = begin(b, name);
-	if (!step_needs_content(&w->env)) {
-		step_key(&w->env, NULL, w->key);
+	here = step_content_here(&w->env, content);
+	if (here || !step_needs_content(&w->env)) {
+		step_key(&w->env, here ? content : NULL, w->key);
 		TRY(r = look_up(b, w, e));
 		if (r) {
 			end(b, w->vertex, true, 0, NULL);
@@ -354,11 +357,13 @@ static int worker_speaks(struct build *b, struct worker *w, int (*made)(struct b
 	AUTO_ERR(over);
 	int r = wire_recv(w->sock, &m, &over);
 
-	if (r >= 0 && json_str(m, "key") && !w->asked) {
+	if (r >= 0 && json_str(m, "key")) {
+		if (!w->asked) {
+			step_key(&w->env, json_str(m, "key"), w->key);
+			TRY(r = look_up(b, w, e));
+			w->cached = r == 1;
+		}
 		w->asked = true;
-		step_key(&w->env, json_str(m, "key"), w->key);
-		TRY(r = look_up(b, w, e));
-		w->cached = r == 1;
 		return answer(w, !w->cached, e);
 	}
 	reap(w);

@@ -245,6 +245,15 @@ struct glob {
 	size_t kept;              /* where --parents' part begins */
 };
 
+static size_t slashes(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += *s == '/';
+	return n;
+}
+
 static int glob_walk(struct picker *p, const struct glob *g, const char *path, const char *rel, struct err *e)
 {
 	AUTO_STRV(names);
@@ -259,17 +268,24 @@ static int glob_walk(struct picker *p, const struct glob *g, const char *path, c
 	for (size_t i = 0; i < names.n; i++) {
 		auto_free char *one = below(path, names.v[i]), *one_rel = below(rel, names.v[i]);
 		struct stat st;
+		bool matches;
 		int r;
 
+		matches = g->deep ? ignore_has(g->deep, one_rel) : glob_match(g->pattern, one_rel);
+		if (!matches && !g->deep && slashes(one_rel) >= slashes(g->pattern))
+			continue; /* nor does anything below */
 		if (fstatat(fd, names.v[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return err_sys(e, "'/%s'", one);
 		TRY(r = is_there(p, one, &st, e));
 		if (!r)
 			continue;
-		if (g->deep ? ignore_has(g->deep, one_rel) : glob_match(g->pattern, one_rel)) {
+		if (matches) {
 			if (!S_ISDIR(st.st_mode) && ignore_has(p->from->exclude, names.v[i]))
 				continue;
-			TRY(pick_path(p, one, names.v[i], one + MIN(g->kept, strlen(one)), e));
+			if (S_ISREG(st.st_mode) && !p->from->parents) /* PATH is no link, nor is this */
+				TRY(add_pick(p, add_item(p->out, names.v[i], false), one, "", &st, e));
+			else
+				TRY(pick_path(p, one, names.v[i], one + MIN(g->kept, strlen(one)), e));
 		} else if (S_ISDIR(st.st_mode)) {
 			p->depth = depth;
 			TRY(glob_walk(p, g, one, one_rel, e));

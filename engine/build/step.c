@@ -33,6 +33,8 @@
 #include "engine/image/wire.h"
 #include "engine/kernel/overlay.h"
 
+enum { HERE_BYTES = 8 << 20 };
+
 /* ---- file systems -------------------------------------------------------------------------------------------------------------------------------- */
 
 int step_private_mounts(struct err *e)
@@ -192,23 +194,50 @@ static int do_copy(struct step_env *s, struct copying *c, struct err *e)
 	return copy_docs(t, &to, e);
 }
 
+static int copy_content(const struct copying *c, char ret[SELECTION_DIGEST], struct err *e)
+{
+	struct hash h;
+
+	TRY(selection_digest(&c->from, &c->selection, ret, e));
+	hash_init(&h);
+	hash_text(&h, ret);
+	add_hash(&c->added, &h);
+	hash_end(&h, ret);
+	return 0;
+}
+
 static int step_copy(struct step_env *s, struct err *e)
 {
 	AUTO_DONE(copying_done) struct copying c = { .source = -1 };
 	char digest[SELECTION_DIGEST];
-	struct hash h;
 
 	TRY(step_private_mounts(e));
 	if (copying_open(s, &c, e) < 0)
 		return s->t->sources.n ? err_wrap(e, "failed to compute cache key") : -e->code;
-	TRY(selection_digest(&c.from, &c.selection, digest, e));
 	TRY(add_fetch(s, &c.added, e));
-	hash_init(&h);
-	hash_text(&h, digest);
-	add_hash(&c.added, &h);
-	hash_end(&h, digest);
+	TRY(copy_content(&c, digest, e));
 	TRY(ask(s, digest, e));
 	return do_copy(s, &c, e);
+}
+
+static uint64_t selection_size(const struct selection *l)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		for (size_t k = 0; k < l->v[i].n; k++)
+			sum += S_ISREG(l->v[i].v[k].st.st_mode) ? (uint64_t)l->v[i].v[k].st.st_size : 0;
+	return sum;
+}
+
+bool step_content_here(struct step_env *s, char ret[SELECTION_DIGEST])
+{
+	AUTO_DONE(copying_done) struct copying c = { .source = -1 };
+	AUTO_ERR(why); /* the step's process says it */
+
+	if (s->t->kind != STEP_COPY || !s->from.folder || s->t->urls.n || s->t->gits.n)
+		return false;
+	return copying_open(s, &c, &why) >= 0 && selection_size(&c.selection) <= HERE_BYTES && copy_content(&c, ret, &why) >= 0;
 }
 
 /* ---- WORKDIR ------------------------------------------------------------------------------------------------------------------------------------- */

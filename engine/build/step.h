@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/strv.h"
 #include "engine/build/build.h"
+#include "engine/build/select.h"
 #include "engine/build/stage.h"
 
 struct cJSON;
@@ -38,6 +39,9 @@ struct step_env {
 	int out;                  /* what the step prints */
 	int sock;                 /* wire.h, with the parent */
 };
+/* What the key of a step needs of content, found out in the caller's process: a COPY of few bytes from a folder, which is sooner done than a process is
+ * made. false: it takes the step's own process, also to say what is wrong. */
+bool step_content_here(struct step_env *s, char ret[SELECTION_DIGEST]);
 /* In the child: never returns. Says {"key": digest} first and waits for {"go": true} when the step's key needs content; then {"diff", "size"}. */
 _Noreturn void step_main(struct step_env *s);
 

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/digest.h"
 
-#include <sha2.h>
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_*: EVP would bring all of the library */
+#include <openssl/sha.h>
 #include <stdint.h>
 #include <string.h>
 
-_Static_assert(sizeof(SHA2_CTX) <= sizeof(struct digest_stream), "room for libmd's state");
+_Static_assert(sizeof(SHA256_CTX) <= sizeof(struct digest_stream), "room for libcrypto's state");
 
 void digest_stream_init(struct digest_stream *d)
 {
-	SHA256Init((SHA2_CTX *)d->state);
+	SHA256_Init((SHA256_CTX *)d->state);
 }
 
 void digest_stream_add(struct digest_stream *d, const void *p, size_t n)
 {
-	SHA256Update((SHA2_CTX *)d->state, p, n);
+	SHA256_Update((SHA256_CTX *)d->state, p, n);
 }
 
 void digest_stream_end(struct digest_stream *d, char buf[DIGEST_HEX + 1])
@@ -22,7 +23,7 @@ void digest_stream_end(struct digest_stream *d, char buf[DIGEST_HEX + 1])
 	static const char digits[] = "0123456789abcdef";
 	uint8_t sum[SHA256_DIGEST_LENGTH];
 
-	SHA256Final(sum, (SHA2_CTX *)d->state);
+	SHA256_Final(sum, (SHA256_CTX *)d->state);
 	for (size_t i = 0; i < sizeof(sum); i++) {
 		buf[2 * i] = digits[sum[i] >> 4];
 		buf[2 * i + 1] = digits[sum[i] & 15];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * base/digest.h - SHA-256 of small things through libmd (the streams of gantry-image use libcrypto)
+ * base/digest.h - SHA-256, libcrypto's without its EVP layer (gantry-image uses that)
  */
 #pragma once
 #include "base/auto.h"

@@ -1,4 +1,4 @@
-# base: under everything. json.c needs cJSON and digest.c libmd only where a program really uses them (static archive).
+# base: under everything. json.c needs cJSON and digest.c libcrypto only where a program really uses them (static archive).
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	src/base/alloc.c src/base/alloc.h src/base/arena.c src/base/arena.h src/base/auto.h src/base/banned.h \

@@ -243,12 +243,14 @@ static int name_set(struct db *db, const char *ref, const char *id, struct err *
 	int r;
 
 	TRY(image_name_get(db, ref, &before, e));
+	if (before && streq(before, id))
+		return 0;
 	s = DB_STMT(db, SQL_IMG_NAME_SET, e, V(ref), V(id));
 	r = stmt_run(s, e);
 	if (r == -EBUSY)
 		return err_instead(e, ENOENT, "image %s is not there", id);
 	TRY(r);
-	if (before && !streq(before, id))
+	if (before)
 		meta_write(db, before);
 	meta_write(db, id);
 	return 0;

@@ -148,7 +148,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_BUILD_GET] = "SELECT chain_id, created_ns FROM build_cache WHERE key = ?1",
 	[SQL_BUILD_PUT] = "INSERT INTO build_cache (key, chain_id, created_ns, used_ns) VALUES (?1, ?2, ?3, ?4) "
 			  "ON CONFLICT (key) DO UPDATE SET chain_id = ?2, created_ns = ?3, used_ns = ?4",
-	[SQL_BUILD_TOUCH] = "UPDATE build_cache SET used_ns = ?2 WHERE key = ?1",
+	[SQL_BUILD_TOUCH] = "UPDATE build_cache SET used_ns = ?2 WHERE key = ?1 AND used_ns < ?2 - 3600000000000",
 	[SQL_BUILD_PRUNE] = "DELETE FROM build_cache WHERE used_ns < ?1",
 
 	[SQL_EVENT_ADD] = "INSERT INTO event (time_ns, type, action, project, service, actor, attributes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
