@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/container/container.h"
+#include "engine/container/spec.h"
 #include "engine/monitor/control.h"
 #include "state/container_store.h"
 #include "state/db.h"
@@ -45,6 +46,17 @@ static int started(struct task *t)
 	return t->op->service_name ? task_wrap(t, "service", t->op->service_name) : -t->e.code;
 }
 
+/* The filter of a container that was made before may be of an older default profile, kernel or libseccomp. */
+static int refresh_filter(struct task *t, const char *id)
+{
+	AUTO(ctr_spec_free) struct ctr_spec *spec = NULL;
+	const struct dirs *d = db_dirs(t->a->db);
+
+	if (container_load_spec(d, id, &spec, &t->e) < 0 || container_seccomp(d, spec, &t->e) < 0)
+		return task_wrap(t, "container", t->op->name);
+	return 0;
+}
+
 int op_ctr_start(struct task *t)
 {
 	const char *id = task_container(t);
@@ -53,6 +65,8 @@ int op_ctr_start(struct task *t)
 		return err_set(&t->e, ENOENT, "container '%s' was not made", t->op->name);
 	free(t->id);
 	t->id = xstrdup(id);
+	if (t->op->make == OP_NONE)
+		TRY(refresh_filter(t, id));
 	TRY(ctr_set_desired(t->a->db, t->id, DESIRED_RUNNING, &t->e));
 	return task_request(t, monitor_request("start", t->id), started);
 }
@@ -62,7 +76,10 @@ int op_ctr_restart(struct task *t)
 	struct cJSON *req = monitor_request("restart", t->op->ctr);
 
 	json_add_int(req, "timeout_ns", t->a->plan->stop_timeout_ns);
-	TRY(ctr_set_desired(t->a->db, t->op->ctr, DESIRED_RUNNING, &t->e));
+	if (refresh_filter(t, t->op->ctr) < 0 || ctr_set_desired(t->a->db, t->op->ctr, DESIRED_RUNNING, &t->e) < 0) {
+		json_free(req);
+		return -t->e.code;
+	}
 	return task_request(t, req, started);
 }
 
