@@ -69,7 +69,7 @@ const char *net_plan_resolv(const struct net_plan *p);
 struct net_sandbox_fds {
 	int netns;                    /* -1: the host's */
 	int dns_udp, dns_tcp;         /* sockets inside, behind 127.0.0.11:53; -1: none */
-	int ports[64];                /* reservations: bound, not accepting (or listening for [::1] forwarding) */
+	int ports[512];               /* reservations: bound, not accepting (or listening for [::1] forwarding) */
 	size_t nports;
 };
 /* In K: leaves the process inside the new namespace (host's in HOST_NETNS). On failure all is undone. -EADDRINUSE says which process has the port. */

@@ -17,7 +17,7 @@
 #pragma once
 #include <stdint.h>
 
-enum { KEEP_VERSION = 1, KEEP_CHUNK = 16, KEEP_MAX = 96 };
+enum { KEEP_VERSION = 1, KEEP_CHUNK = 16, KEEP_MAX = 544 /* net_sandbox_fds.ports and the rest */ };
 enum keep_type { KEEP_HELLO = 1, KEEP_GIVE, KEEP_EXIT, KEEP_DROP, KEEP_BYE, KEEP_FAILED /* from K: an encoded error follows */ };
 /* What a descriptor is. HOLD_*: see logio.c, bytes that were taken out of the container's pipe and are not in the log yet. */
 enum keep_tag {

@@ -367,6 +367,7 @@ static int fork_k(struct launch *l, struct err *e)
 	size_t n = 0;
 	pid_t pid;
 
+	_Static_assert(KEEP_MAX >= ARRAY_LEN(s->fds.ports) + KEEP_TAGS, "the keeper holds all");
 	FP("monitor.fork", e);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, "make a socket pair");

@@ -184,3 +184,31 @@ bats_require_minimum_version 1.5.0
 	gantry config | grep -q 'target: v:/x' # as docker compose prints it
 	gantry down -v -t 0
 }
+
+@test "start and restart bring the filter of system calls up to date" {
+	project filt <<<'services: {a: {image: "tiny:1"}, b: {image: "tiny:1"}}'
+	gantry up -d
+	gantry stop -t 0 a
+	for s in a b; do
+		f=$GANTRY_ROOT/containers/$(gantry ps -aq --no-trunc $s)/seccomp.bpf
+		rm "$f" && echo old >"$f"
+	done
+	gantry start a
+	gantry restart -t 0 b
+	[ "$(gantry exec -T a sed -n 's/^Seccomp:.//p' /proc/1/status)" = 2 ]
+	[ "$(gantry exec -T b sed -n 's/^Seccomp:.//p' /proc/1/status)" = 2 ]
+	gantry down -t 0
+}
+
+@test "every published port of a long range is kept and answers on both loopbacks" {
+	project range <<-'Y'
+	services:
+	  a: {image: "tiny:1", ports: ["24300-24449:8000-8149"], command: [sh, -c, "mkdir /w; echo hi >/w/x; exec httpd -f -p 8140 -h /w"]}
+	Y
+	gantry up -d
+	soon is hi curl -sf -m 3 http://127.0.0.1:24440/x
+	is hi curl -sf -m 3 'http://[::1]:24440/x'
+	run python3 -c 'import socket; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("0.0.0.0", 24445))'
+	[ "$status" -ne 0 ]
+	gantry down -t 0
+}
