@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
@@ -21,6 +22,9 @@ int file_mkdir_p(const char *path, mode_t mode, struct err *e);
 /* rm -rf that crosses no mount and follows no link; ENOENT is fine (returns 1). */
 int file_remove_tree(int dirfd, const char *name, struct err *e);
 int file_remove_tree_path(const char *path, struct err *e);
+/* Bytes of all files below PATH; a file with several names counts a part for each. Crosses no mount, follows no link. What goes away meanwhile or
+ * cannot be read counts nothing. */
+int file_tree_size(const char *path, uint64_t *ret, struct err *e);
 /* Copies NAME of FROM to TO as it is: type, mode, owner, times, xattrs, hard links kept, sparse; reflink where possible.
  * A folder TO may exist already and is filled; nothing in it may be in the way. What is below mounts comes too, but nothing of the
  * kernel's own file systems. On failure what was copied stays. */

@@ -11,6 +11,7 @@
 #include "base/tty.h"
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/object_view.h"
 #include "engine/image/inspect.h"
 #include "engine/image/load.h"
 #include "engine/image/ref.h"
@@ -332,15 +333,6 @@ static const struct opt prune_rows[] = {
 	OPT_END
 };
 
-static bool agreed(const char *question)
-{
-	int c;
-
-	fprintf(stderr, "%s [y/N] ", question);
-	c = getchar();
-	return c == 'y' || c == 'Y';
-}
-
 static int prune_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct prune_opts *o = opts;
@@ -348,7 +340,7 @@ static int prune_run(struct app *app, void *opts, const struct strv *args, struc
 	AUTO_STRV(report);
 
 	(void)args;
-	if (!o->force && !agreed(o->all ? "Remove all images that no container uses?" : "Remove all images without a name that no container uses?"))
+	if (!o->force && !object_agreed(o->all ? "Remove all images that no container uses?" : "Remove all images without a name that no container uses?"))
 		return 0;
 	TRY(image_list(app->db, &all, e));
 	for (size_t i = 0; i < all.n; i++) {
@@ -383,23 +375,6 @@ static const struct opt inspect_rows[] = {
 	OPT('f', "format", OPT_STR, struct inspect_opts, format, "FORMAT", "json or a Go template, per image"),
 	OPT_END
 };
-
-static int inspect_print(const struct cJSON *list, const char *format, struct err *e)
-{
-	if (!format || streq(format, "json")) {
-		auto_free char *text = json_text(list, !format);
-
-		printf("%s\n", text);
-		return 0;
-	}
-	for (const struct cJSON *c = json_first(list); c; c = json_next(c)) {
-		auto_free char *text = NULL;
-
-		TRY(format_template(format, c, &text, e));
-		printf("%s\n", text);
-	}
-	return 0;
-}
 
 static int inspect_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {

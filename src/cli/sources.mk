@@ -21,6 +21,8 @@ libcli_a_SOURCES = \
 	src/cli/format.h \
 	src/cli/log_view.c \
 	src/cli/log_view.h \
+	src/cli/object_view.c \
+	src/cli/object_view.h \
 	src/cli/opts.c \
 	src/cli/opts.h \
 	src/cli/progress.c \
@@ -52,4 +54,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_top.c \
 	src/cli/cmd_up.c \
 	src/cli/cmd_version.c \
+	src/cli/cmd_volume.c \
+	src/cli/cmd_network.c \
+	src/cli/cmd_inspect.c \
 	src/cli/cmd_wait.c
