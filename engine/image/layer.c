@@ -381,12 +381,13 @@ static int put_special(struct unpacker *x, const struct tar_entry *entry, int di
 static int put_hardlink(struct unpacker *x, const struct tar_entry *entry, int dirfd, const char *name, const char *target, struct err *e)
 {
 	auto_free char *folder = path_parent(target);
-	auto_close int from = path_open_in(x->u->rootfd, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, e);
+	AUTO_ERR(missing);
+	auto_close int from = path_open_in(x->u->rootfd, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, &missing);
 	struct stat st;
 
-	if (from < 0)
-		return from;
-	if (fstatat(from, path_base(target), &st, AT_SYMLINK_NOFOLLOW) < 0 || is_whiteout(&st)) {
+	if (from < 0 && !err_is(&missing, ENOENT) && !err_is(&missing, ENOTDIR))
+		return err_move(e, &missing);
+	if (from < 0 || fstatat(from, path_base(target), &st, AT_SYMLINK_NOFOLLOW) < 0 || is_whiteout(&st)) {
 		auto_free char *shown = str_visible(entry->link, strlen(entry->link));
 
 		return err_set(e, ENOENT, "a hard link to '%s', which is not in this layer", shown);

@@ -76,6 +76,60 @@ def nested(n):
     return image(gzip.compress(one, mtime=0)) if n == 0 else index(entry(nested(n - 1), arch))
 
 
+def entries(*rows):
+    """(name, dict of TarInfo's attributes, data)"""
+    b = io.BytesIO()
+    with tarfile.open(fileobj=b, mode='w', format=tarfile.PAX_FORMAT) as t:
+        for name, more, data in rows:
+            e = tarfile.TarInfo(name)
+            e.size = len(data)
+            for k, v in more.items():
+                setattr(e, k, v)
+            t.addfile(e, io.BytesIO(data))
+    return b.getvalue()
+
+
+def raw(t):
+    return image(t, O + 'layer.v1.tar', raw=t)
+
+
+def link(to):
+    return dict(type=tarfile.SYMTYPE, linkname=to)
+
+
+def hostile():
+    """What a C library might load of a root that it was moved into: ODD_SO does, when it is."""
+    so, lib = open(os.environ['ODD_SO'], 'rb').read(), 'lib/%s-linux-gnu' % os.uname().machine
+    names = ['etc/ld.so.preload', 'etc/ld.so.cache', 'etc/nsswitch.conf', 'usr/lib/gconv/gconv-modules', lib + '/gconv/gconv-modules', 'usr/' + lib + '/gconv/gconv-modules']
+    text = {'etc/ld.so.preload': b'/evil.so\n', 'etc/nsswitch.conf': b'passwd: evil\ngroup: evil\nhosts: evil\n', 'etc/ld.so.cache': b''}
+    rows = [(n, {}, text.get(n, b'module UTF-8// INTERNAL evil 1\nmodule INTERNAL UTF-8// evil 1\nmodule LATIN1// INTERNAL evil 1\n')) for n in names]
+    for d in ('', 'lib/', lib + '/', 'usr/' + lib + '/', 'lib64/', 'usr/lib/gconv/', lib + '/gconv/', 'usr/' + lib + '/gconv/', 'usr/lib/ossl-modules/', 'usr/' + lib + '/ossl-modules/'):
+        rows += [(d + n, dict(mode=0o755), so) for n in ('evil.so', 'libnss_evil.so.2', 'libz.so.1', 'libarchive.so.13', 'legacy.so')]
+    rows += [('usr/lib/ssl/openssl.cnf', {}, b'openssl_conf = x\n[x]\nengines = y\n[y]\ne = z\n[z]\ndynamic_path = /evil.so\ninit = 1\n')]
+    rows += [('owned by evil', dict(uname='evil', gname='evil'), b'x'), ('latin', dict(pax_headers={'hdrcharset': 'BINARY', 'path': 'l\u00e9'}), b'x')]
+    return raw(entries(*rows))
+
+
+canary, directory = os.environ.get('ODD_CANARY', '/nowhere'), (dict(type=tarfile.DIRTYPE, mode=0o755), b'')
+escapes = [
+    [('abs', link(canary), b''), ('abs/new', {}, b'x')],
+    [('rel', link('../' * 20 + canary[1:]), b''), ('rel/new', {}, b'x')],
+    [('one', link('two'), b''), ('two', link(canary), b''), ('one/new', {}, b'x')],
+    [('dir', *directory), ('dir/up', link('..'), b''), ('dir/up/up2', link('..'), b''), ('dir/up/up2/up2' + canary + '/new', {}, b'x')],
+    [('file', link(canary + '/file'), b''), ('file', {}, b'not through')],
+    [(canary + '/file', {}, b'below our root')],
+    [('proc', link('/proc/self/root' + canary), b''), ('proc/new', {}, b'x')],
+    [('cwd', link('/proc/self/cwd/..'), b''), ('cwd/new', {}, b'x')],
+    [('abs', link(canary), b''), ('abs', *directory), ('abs/new', {}, b'x')],
+    [('abs', link(canary), b''), ('abs/.wh.file', {}, b'')],
+    [('abs', link(canary), b''), ('abs/.wh..wh..opq', {}, b'')],
+    [('abs', link(canary), b''), ('mode', dict(type=tarfile.LNKTYPE, linkname='abs'), b''), ('mode', dict(mode=0o777), b'x')],
+    [('.wh..', {}, b'')], [('.wh...', {}, b'')], [('a/.wh...', {}, b'')], [('.wh.', {}, b'')], [('../.wh.file', {}, b'')],
+    [('lnk', link(canary), b''), ('hard', dict(type=tarfile.LNKTYPE, linkname='lnk/file'), b''), ('hard', {}, b'x')],
+    [('pipe', dict(type=tarfile.FIFOTYPE), b''), ('pipe', {}, b'x')],
+]
+
+
 def zeros():
     return tar([('zeros', bytes(100 << 20))])
 
@@ -130,6 +184,19 @@ kinds = {
     'zip': lambda: image(b'PK\x03\x04' + bytes(600)),
     'text': lambda: image(gzip.compress(b'this is no archive' * 100, mtime=0)),
     'foreign-gone': lambda: dict(image(gz), layers=[dict(mediaType=D + 'image.rootfs.foreign.diff.tar.gzip', digest='sha256:' + '0' * 64, size=9, urls=['https://example.invalid/x'])]),
+    'hostile': hostile, **{'escape%d' % i: lambda i=i: raw(entries(*escapes[i])) for i in range(len(escapes))},
+    'dotdot': lambda: raw(entries(('a/../../x', {}, b'x'))),
+    'hard': lambda: raw(entries(('x', dict(type=tarfile.LNKTYPE, linkname='../../../../etc/passwd'), b''))),
+    'hard-absolute': lambda: raw(entries(('x', dict(type=tarfile.LNKTYPE, linkname='/etc/passwd'), b''))),
+    'hard-symlink': lambda: raw(entries(('e', link('/etc'), b''), ('x', dict(type=tarfile.LNKTYPE, linkname='e/passwd'), b''))),
+    'device00': lambda: raw(entries(('x', dict(type=tarfile.CHRTYPE, devmajor=0, devminor=0), b''))),
+    'overlay': lambda: raw(entries(('x', dict(pax_headers={'SCHILY.xattr.trusted.overlay.redirect': '/etc', 'SCHILY.xattr.user.kept': 'yes'}), b'x'))),
+    'deep-path': lambda: raw(entries(('d/' * 40000 + 'x', {}, b'x'))),
+    'long-name': lambda: raw(entries(('n' * 70000, {}, b'x'))),
+    'sparse': lambda: raw(entries(('x', dict(pax_headers={'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.name': 'x', 'GNU.sparse.realsize': str(8 << 60)}),
+        b'1\n0\n1\n'.ljust(512, b'\0') + b'x'))),
+    'big-xattr': lambda: raw(entries(('x', dict(pax_headers={'SCHILY.xattr.user.%d' % i: 'y' * 60000 for i in range(40)}), b'x'))),
+    'owner': lambda: raw(entries(('x', dict(uid=1 << 33), b'x'))),
     'html': lambda: b'<html><head><title>Log in, please</title></head></html>',
     'nul': lambda: json.dumps(image(gz)).encode() + b'\0',
     'null': lambda: b'null', 'not-json': lambda: b'{"schemaVersion": 2,', 'empty': lambda: b'',

@@ -4,10 +4,19 @@ load lib
 
 setup_file() {
 	[ "$(id -u)" = 0 ] || skip "needs root"
-	for p in python3 zstd; do command -v $p >/dev/null || skip "needs $p"; done
+	for p in python3 zstd gcc; do command -v $p >/dev/null || skip "needs $p"; done
 	T=$(mktemp -d "${TMPDIR:-/tmp}/gantry-it.XXXXXX")
 	export T GANTRY_ROOT=$T/root GANTRY_RUN=$T/run COMPOSE_ANSI=never DOCKER_CONFIG=$T/docker ODD
 	ODD=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	# a library that leaves a trace in the root that it is loaded in, and in $T when it still sees that
+	cat >"$T/evil.c" <<-C
+		#include <fcntl.h>
+		__attribute__((constructor)) static void loaded(void) { open("/loaded", O_CREAT | O_WRONLY, 0644); open("$T/loaded", O_CREAT | O_WRONLY, 0644); }
+	C
+	gcc -shared -fPIC -o "$T/evil.so" "$T/evil.c"
+	mkdir -p "$T/canary"
+	echo mine | tee "$T/canary/file" >"$T/canary/file2"
+	export ODD_SO=$T/evil.so ODD_CANARY=$T/canary
 	python3 "$BATS_TEST_DIRNAME/../helper/oddreg.py" "$ODD" "$T/odd.log" >"$T/odd.out" 2>&1 3>&- &
 	echo $! >"$T/odd.pid"
 	leaks >"$T/leaks.before"
@@ -117,6 +126,50 @@ refused() { # KIND PATTERN: not pulled, PATTERN is said, nothing is left
 	refused window "*zstd: Frame requires too much memory*"
 	export GANTRY_MAX_LAYER=50m
 	refused bomb "*'zeros': it unpacks to more than 50 MiB*GANTRY_MAX_LAYER*"
+}
+
+@test "nothing of a layer is loaded: no NSS, no gconv, no preload, no engine" {
+	LD_PRELOAD=$T/evil.so /bin/true
+	[ -e "$T/loaded" ] # it would be seen
+	rm -f "$T/loaded" /loaded
+	gantry image pull -q "127.0.0.1:$ODD/odd/hostile:1"
+	[ ! -e "$T/loaded" ] && [ ! -e /loaded ]
+	layer=$(ls -d "$GANTRY_ROOT"/images/layers/*)
+	[ -e "$layer/evil.so" ] && [ -e "$layer/etc/ld.so.preload" ]
+	[ -z "$(find "$GANTRY_ROOT" -name loaded)" ]
+	gantry image rm -f "127.0.0.1:$ODD/odd/hostile:1"
+	gantry image prune -af >/dev/null
+}
+
+@test "no name and no link leads out of a layer" {
+	tried=0
+	for k in $(python3 "$BATS_TEST_DIRNAME/../helper/oddreg.py" | grep '^escape'); do # contained or refused, both are fine
+		timeout 30 gantry image pull -q "127.0.0.1:$ODD/odd/$k:1" || [ $? = 1 ]
+		tried=$((tried + 1))
+	done
+	[ $tried -ge 19 ]
+	[ "$(ls "$T/canary")" = "file
+file2" ]
+	[ "$(cat "$T/canary/file" "$T/canary/file2")" = "mine
+mine" ]
+	[ -z "$(find "$T" "$GANTRY_ROOT/.." -maxdepth 3 -name new -path "*canary*")" ]
+	gantry image ls -q --no-trunc | sort -u | xargs -r gantry image rm -f >/dev/null
+	gantry image prune -af >/dev/null
+	refused dotdot "*'a/../../x'*leads out of the layer*"
+	refused hard "*leads out of the layer*"
+	refused hard-absolute "*a hard link to '*etc/passwd', which is not in this layer*"
+	refused hard-symlink "*'x'*"
+	refused device00 "*a 0:0 device*"
+	refused deep-path "*path of more than 4095 bytes*"
+	refused long-name "*name of more than 255 bytes*"
+	refused big-xattr "*too large*"
+	refused owner "*owner 8589934592:0 is out of range*"
+	refused sparse "*'x'*"
+	run gantry image pull "127.0.0.1:$ODD/odd/overlay:1"
+	[[ $output == *"1 attributes that only overlayfs itself may set were left out"* ]]
+	[ "$(python3 -c 'import os, sys; print(os.listxattr(sys.argv[1]), os.getxattr(sys.argv[1], "user.kept"))' "$GANTRY_ROOT"/images/layers/*/x)" = "['user.kept'] b'yes'" ]
+	gantry image rm -f "127.0.0.1:$ODD/odd/overlay:1"
+	gantry image prune -af >/dev/null
 }
 
 @test "servers that refuse in odd ways, redirects to nowhere" {
