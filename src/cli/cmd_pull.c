@@ -10,6 +10,7 @@
 #include "cli/run_plan.h"
 #include "compose/project.h"
 #include "engine/image/ref.h"
+#include "engine/image/store.h"
 #include "plan/apply.h"
 #include "plan/observe.h"
 #include "plan/plan.h"
@@ -42,6 +43,30 @@ static int run(struct app *app, const struct plan *plan, bool quiet, struct err 
 	return res;
 }
 
+/* Those that can be made where they cannot be had. */
+static void tell_buildable(struct app *app, const struct strv *names)
+{
+	AUTO_STRV(build);
+
+	for (size_t i = 0; i < app->project->services.n; i++) {
+		const struct service *s = &app->project->services.v[i];
+		AUTO_DONE(ref_done) struct ref ref = { 0 };
+		auto_free char *full = NULL, *id = NULL;
+		AUTO_ERR(ignored);
+
+		if (s->disabled || !s->build || !s->image || (names->n && !strv_has(names, s->name)) || ref_parse_tagged(s->image, &ref, &ignored) < 0)
+			continue;
+		full = ref_text(&ref);
+		if (image_name_get(app->db, full, &id, &ignored) > 0)
+			strv_add(&build, s->name);
+	}
+	if (!build.n)
+		return;
+	auto_free char *all = strv_join(&build, " ");
+
+	log_warning("what cannot be fetched can be built: gantry build %s", all);
+}
+
 static int pull_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct pull_opts *o = opts;
@@ -58,6 +83,8 @@ static int pull_run(struct app *app, void *opts, const struct strv *args, struct
 	TRY(observe(app->db, app->name, app->project, 0, &seen, e));
 	TRY(plan_pull(app->project, seen, &opt, &plan, e));
 	r = run(app, plan, o->quiet, e);
+	if (r < 0 && !e->exit)
+		tell_buildable(app, args);
 	if (r < 0 && o->ignore_failures && !e->exit) {
 		log_warning("%s", err_text(e));
 		err_clear(e);

@@ -63,3 +63,31 @@ most() { python3 -c 'import json, sys; print(max(json.loads(l)["at_once"] for l 
 	[ "$status" != 0 ]
 	gantry logout "127.0.0.1:$BASIC"
 }
+
+@test "push: what has a build and an image; named services, --include-deps, --ignore-push-failures, -q" {
+	project many <<-YAML
+		services:
+		  web: {image: "127.0.0.1:$OPEN/opt/web:1", build: {dockerfile_inline: "FROM tiny:1\nLABEL x=web"}, depends_on: [db]}
+		  db: {image: "127.0.0.1:$OPEN/opt/db:1", build: {dockerfile_inline: "FROM tiny:1\nLABEL x=db"}}
+		  bad: {image: "127.0.0.1:1/opt/bad:1", build: {dockerfile_inline: "FROM tiny:1\nLABEL x=bad"}}
+		  other: {image: "tiny:1"}
+	YAML
+	gantry build -q
+	there() { skopeo inspect --tls-verify=false "docker://127.0.0.1:$OPEN/opt/$1:1" >/dev/null 2>&1; }
+	gantry push -q web
+	there web
+	! there db
+	gantry push -q --include-deps web
+	there db
+	run gantry push other
+	[ "$status" = 0 ]
+	[[ $output == *"service 'other': not pushed: it has no 'build'"* ]]
+	run gantry push
+	[ "$status" = 1 ]
+	[[ $output == *"127.0.0.1:1/opt/bad:1"*"no connection"* ]]
+	run gantry push --ignore-push-failures
+	[ "$status" = 0 ]
+	[[ $output == *"127.0.0.1:1/opt/bad:1"* ]]
+	run gantry push -q web
+	[ "$output" = "127.0.0.1:$OPEN/opt/web:1: digest: $(skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$OPEN/opt/web:1" | sha256sum | sed 's/^/sha256:/; s/ .*//')" ]
+}

@@ -264,3 +264,85 @@ load registries
 	wait $p || true
 	[ -n "$found" ]
 }
+
+@test "a pull that is killed goes on also where ranges are not understood" {
+	proxy --slow 4000000 --no-range
+	gantry image pull -q "127.0.0.1:$PROXY/team/large:1" 3>&- &
+	victim=$!
+	soon sh -c "find '$GANTRY_ROOT/images/blobs' -name '*.part' -size +500k | grep -q ."
+	kill -9 $victim
+	wait $victim || true
+	soon sh -c "[ -z \"\$(ls '$GANTRY_ROOT/images/tmp')\" ]"
+	gantry image pull -q "127.0.0.1:$PROXY/team/large:1"
+	fresh "127.0.0.1:$PROXY/team/large:1"
+}
+
+@test "a part on the disk that is not what the registry has is thrown away" {
+	proxy
+	layer=$(skopeo inspect --tls-verify=false "docker://127.0.0.1:$OPEN/team/large:1" | grep -o 'sha256:[0-9a-f]*' | sort -u | tail -1)
+	head -c 300000 /dev/urandom >"$GANTRY_ROOT/images/blobs/${layer/:/-}.part"
+	gantry image pull -q "127.0.0.1:$PROXY/team/large:1"
+	[ "$(gets "${layer#sha256:}")" = 2 ] || [ "$(gets "${layer#sha256:}")" = 0 ]
+	fresh "127.0.0.1:$PROXY/team/large:1"
+}
+
+@test "pull: --ignore-buildable, a wrong --policy; pull_policy of hours, weekly, build" {
+	project policies2 <<-YAML
+		services:
+		  web: {image: "127.0.0.1:$OPEN/team/small:1", pull_policy: every_12h}
+		  own: {image: "127.0.0.1:$OPEN/team/nosuch:1", build: {dockerfile_inline: "FROM tiny:1"}}
+	YAML
+	fresh "127.0.0.1:$OPEN/team/small:1"
+	run gantry pull
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *"gantry build own"* ]]
+	gantry pull --ignore-buildable
+	run gantry pull --policy sometimes
+	[ "$status" != 0 ]
+	echo "$output"
+	[[ $output == *sometimes*missing*always* ]]
+	run gantry plan
+	[[ $output != *"pull"*"team/small"* ]]
+	sqlite3 "$GANTRY_ROOT/state.db" "update image_remote set checked_ns = checked_ns - 13 * 3600 * 1000000000"
+	run gantry plan
+	[[ $output == *"team/small"* ]]
+	sed -i 's/every_12h/weekly/' compose.yaml
+	run gantry plan web
+	[[ $output != *"pull"*"team/small"* ]]
+	sed -i 's/weekly/every_x/' compose.yaml
+	run gantry plan
+	[ "$status" != 0 ]
+	[[ $output == *"every_x"* ]]
+	fresh "127.0.0.1:$OPEN/team/small:1"
+}
+
+@test "offline: what is here runs without a call, and a policy that needs one says which" {
+	gantry image tag tiny:1 127.0.0.1:1/off:1
+	for policy in missing if_not_present never; do
+		project offline <<<"{services: {web: {image: '127.0.0.1:1/off:1', pull_policy: $policy}}}"
+		gantry up -d
+		is running state web
+		gantry down -t 0
+	done
+	project offline <<<"{services: {web: {image: '127.0.0.1:1/off:1', pull_policy: always}}}"
+	run gantry up -d
+	[ "$status" = 1 ]
+	[[ $output == *"service 'web': 127.0.0.1:1/off:1: no connection to '127.0.0.1'"* ]]
+	gantry image rm 127.0.0.1:1/off:1
+}
+
+@test "Ctrl-C ends a pull at once, and nothing runs on" {
+	proxy --slow 300000
+	# bash lets what it starts in the background ignore SIGINT
+	python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+		gantry image pull -q "127.0.0.1:$PROXY/team/large:1" 3>&- &
+	victim=$!
+	soon sh -c "find '$GANTRY_ROOT/images/blobs' -name '*.part' -size +50k | grep -q ."
+	kill -INT $victim
+	SOON=3 soon gone $victim
+	wait $victim || true
+	SOON=3 soon sh -c "! grep -alsF 'GANTRY_ROOT=$GANTRY_ROOT' /proc/[0-9]*/environ | sed 's/environ$/comm/' | xargs -r cat | grep gantry-image"
+	soon sh -c "[ -z \"\$(ls '$GANTRY_ROOT/images/tmp')\" ]"
+	fresh "127.0.0.1:$PROXY/team/large:1"
+}
