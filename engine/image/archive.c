@@ -295,7 +295,7 @@ static int oci_tags(const struct descriptor *d, struct cJSON *tags, struct err *
 	return 0;
 }
 
-static int oci_image(struct scan *s, const struct descriptor *d, const struct descriptor *top, const struct manifest *m, struct err *e)
+static int oci_image(struct scan *s, const struct descriptor *d, const struct descriptor *top, const struct manifest *m, const char *document, struct err *e)
 {
 	AUTO(json_free) struct cJSON *image = NULL;
 	struct cJSON *layers, *layer;
@@ -309,6 +309,7 @@ static int oci_image(struct scan *s, const struct descriptor *d, const struct de
 		return r;
 	TRY(image_start(config, n, m->n, &image, &layers, e));
 	json_add_str(image, "manifest", d->digest);
+	json_add_str(image, "document", document);
 	for (layer = json_first(layers); layer; layer = json_next(layer), i++) {
 		auto_free char *name = blob_name(m->v[i].digest);
 
@@ -358,7 +359,7 @@ static int oci_entry(struct scan *s, const struct descriptor *d, const struct de
 	if (r)
 		return r;
 	TRY(manifest_parse(text, n, "manifest", &m, e));
-	return m.kind == MANIFEST_INDEX ? oci_platform(s, &m, top, depth, e) : oci_image(s, d, top, &m, e);
+	return m.kind == MANIFEST_INDEX ? oci_platform(s, &m, top, depth, e) : oci_image(s, d, top, &m, text, e);
 }
 
 static int oci_read(struct scan *s, const char *layout, size_t n, struct err *e)
@@ -491,18 +492,28 @@ static int layer_blame(struct digest_bytes *in, struct digest *sum, const char *
 	return -e->code;
 }
 
+static void keep_say(const struct layer_keep *k, const char *digest, uint64_t size, const struct inflate *z)
+{
+	json_add_str(k->said, "blob", digest);
+	json_add_int(k->said, "blob_size", (int64_t)size);
+	json_add_str(k->said, "kind", inflate_kind(z));
+}
+
 /* RAW: the blob as it is stored. */
-int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, struct err *e)
+int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, const struct layer_keep *k, struct err *e)
 {
 	const char *blob = json_str(layer, "blob");
 	int64_t size = json_int(layer, "size", -1);
-	AUTO(digest_free) struct digest *sum = blob ? digest_new(blob) : NULL;
+	AUTO(digest_free) struct digest *sum = blob || k ? digest_new(blob) : NULL;
 	AUTO(inflate_free) struct inflate *z = NULL;
 	struct digest_bytes checked;
+	struct tee_bytes tee;
 	char got[DIGEST_STR];
 	int r;
 
-	digest_bytes_init(&checked, raw, sum, 0);
+	if (k)
+		tee_bytes_init(&tee, raw, k->fd);
+	digest_bytes_init(&checked, k ? &tee.b : raw, sum, 0);
 	checked.announced = size;
 	r = inflate_open(&checked.b, &z, e);
 	if (r >= 0)
@@ -510,15 +521,17 @@ int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, struct err 
 	if (r < 0)
 		return blob ? layer_blame(&checked, sum, blob, e) : r;
 	TRY(bytes_drain(&checked.b, e));
-	if (!blob)
+	if (!sum)
 		return 0;
 	if (size >= 0 && checked.total < (uint64_t)size)
 		return err_set(e, EBADMSG, "%llu bytes, but %lld are announced", (unsigned long long)checked.total, (long long)size);
 	digest_end(sum, got);
-	return digest_compare(got, blob, e);
+	if (k)
+		keep_say(k, got, checked.total, z);
+	return blob ? digest_compare(got, blob, e) : 0;
 }
 
-static int layer_from_tar(const struct archive *a, int from, const struct cJSON *layer, int fd, struct err *e)
+static int layer_from_tar(const struct archive *a, int from, const struct cJSON *layer, int fd, const struct layer_keep *k, struct err *e)
 {
 	int64_t place = json_int(layer, "entry", -1);
 	struct file_bytes in;
@@ -534,12 +547,12 @@ static int layer_from_tar(const struct archive *a, int from, const struct cJSON 
 			r = err_set(e, EBADMSG, "the archive ends before it");
 	}
 	if (r >= 0)
-		r = layer_pass(tar_bytes(t), layer, fd, e);
+		r = layer_pass(tar_bytes(t), layer, fd, k, e);
 	file_bytes_done(&in);
 	return r;
 }
 
-static int layer_from_dir(const struct archive *a, const struct cJSON *layer, int fd, struct err *e)
+static int layer_from_dir(const struct archive *a, const struct cJSON *layer, int fd, const struct layer_keep *k, struct err *e)
 {
 	auto_close int from = path_open_in(a->fd, str0(json_str(layer, "name")), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0, e);
 	struct file_bytes in;
@@ -551,14 +564,14 @@ static int layer_from_dir(const struct archive *a, const struct cJSON *layer, in
 	if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "not a regular file");
 	file_bytes_init(&in, from, -1, json_str(layer, "name"));
-	r = layer_pass(&in.b, layer, fd, e);
+	r = layer_pass(&in.b, layer, fd, k, e);
 	file_bytes_done(&in);
 	return r;
 }
 
-int archive_layer(const struct archive *a, bool spooled, const struct cJSON *layer, int fd, struct err *e)
+int archive_layer(const struct archive *a, bool spooled, const struct cJSON *layer, int fd, const struct layer_keep *k, struct err *e)
 {
-	int r = a->is_dir ? layer_from_dir(a, layer, fd, e) : layer_from_tar(a, spooled ? a->spool : a->fd, layer, fd, e);
+	int r = a->is_dir ? layer_from_dir(a, layer, fd, k, e) : layer_from_tar(a, spooled ? a->spool : a->fd, layer, fd, k, e);
 
 	return r < 0 ? err_wrap(e, "'%s'", str0(json_str(layer, "name"))) : r;
 }

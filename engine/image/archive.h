@@ -24,11 +24,16 @@ struct archive {
 	uint64_t max_bytes; /* what may be spooled; 0: no limit */
 	const char *what; /* for messages */
 };
-/* {"spooled": bool, "images": [{"config": "…text…", "tags": [normalised references], "manifest": "sha256:…"?,
+/* The blob itself is kept: its bytes go to the file FD as they are stored. Adds "blob", "blob_size" and "kind" (gzip, zstd, plain) to SAID. */
+struct layer_keep {
+	int fd;
+	struct cJSON *said;
+};
+/* {"spooled": bool, "images": [{"config": "…text…", "tags": [normalised references], "manifest": "sha256:…"?, "document": "…its text…"?,
  *   "layers": [{"diff": "sha256:…", "name": "…", "entry": N, "blob": "sha256:…"?, "size": N?}]}]}
  * Digests of manifests and configs are verified. */
 int archive_scan(const struct archive *a, struct cJSON **ret_plan, struct err *e);
 /* Writes the uncompressed bytes of LAYER (an element of the plan's layers) to FD. The blob's digest and size are verified. */
-int archive_layer(const struct archive *a, bool spooled, const struct cJSON *layer, int fd, struct err *e);
-/* The uncompressed bytes of RAW to FD. LAYER's "blob" and "size" (of RAW) are verified, where it has them. */
-int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, struct err *e);
+int archive_layer(const struct archive *a, bool spooled, const struct cJSON *layer, int fd, const struct layer_keep *k, struct err *e);
+/* The uncompressed bytes of RAW to FD. LAYER's "blob" and "size" (of RAW) are verified, where it has them. LAYER may be NULL. */
+int layer_pass(struct bytes *raw, const struct cJSON *layer, int fd, const struct layer_keep *k, struct err *e);

@@ -18,6 +18,7 @@
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
+#include "state/blob_store.h"
 #include "state/db.h"
 
 static const int64_t part_age_ns = INT64_C(86400000000000);
@@ -47,8 +48,12 @@ static void keep_manifest(const struct dirs *d, struct map *kept, const char *di
 
 static int keep_all(struct db *db, struct map *kept, struct err *e)
 {
+	AUTO_DONE(blob_rows_done) struct blob_rows rows = { 0 };
 	AUTO_STRV(ids);
 
+	TRY(blob_list(db, &rows, e));
+	for (size_t i = 0; i < rows.n; i++)
+		keep(kept, rows.v[i].digest);
 	TRY(image_list(db, &ids, e));
 	for (size_t i = 0; i < ids.n; i++) {
 		AUTO_DONE(image_row_done) struct image_row row = { 0 };

@@ -100,3 +100,18 @@ int bytes_drain(struct bytes *in, struct err *e)
 			return (int)n;
 	}
 }
+
+static ssize_t tee_next(struct bytes *b, const unsigned char **ret, struct err *e)
+{
+	struct tee_bytes *t = CONTAINER_OF(b, struct tee_bytes, b);
+	ssize_t n = t->in->next(t->in, ret, e);
+
+	if (n > 0)
+		TRY(fd_write_all(t->fd, *ret, (size_t)n, e));
+	return n;
+}
+
+void tee_bytes_init(struct tee_bytes *t, struct bytes *in, int fd)
+{
+	*t = (struct tee_bytes){ .b.next = tee_next, .in = in, .fd = fd };
+}

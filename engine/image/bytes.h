@@ -41,6 +41,13 @@ struct digest_bytes {
 };
 void digest_bytes_init(struct digest_bytes *d, struct bytes *in, struct digest *digest, uint64_t max);
 
+/* What passes through is written to FD as well. */
+struct tee_bytes {
+	struct bytes b, *in;
+	int fd;
+};
+void tee_bytes_init(struct tee_bytes *t, struct bytes *in, int fd);
+
 /* "more than N MiB", and how to raise the limit. */
 int bytes_too_many(uint64_t max, struct err *e);
 

@@ -33,6 +33,7 @@
 #include "engine/image/pack.h"
 #include "engine/image/pull.h"
 #include "engine/image/push.h"
+#include "engine/image/save.h"
 #include "engine/image/tar.h"
 #include "engine/image/wire.h"
 
@@ -106,29 +107,27 @@ static int unpack_here(struct boss *b, const struct job *j, int in, int sock, st
 }
 
 /* The bytes of a tar that is imported, uncompressed. */
-static int feed_tar(struct boss *b, int out, struct err *e)
+static int feed_tar(struct boss *b, int out, const struct layer_keep *k, struct err *e)
 {
-	AUTO(inflate_free) struct inflate *z = NULL;
 	struct file_bytes in;
 	int r;
 
 	file_bytes_init(&in, b->input, -1, b->what);
-	r = inflate_open(&in.b, &z, e);
-	if (r >= 0)
-		r = bytes_copy(inflate_bytes(z), out, NULL, e);
+	r = layer_pass(&in.b, NULL, out, k, e);
 	file_bytes_done(&in);
 	return r;
 }
 
 static int feed_here(struct boss *b, const struct job *j, int out, int sock, struct err *e)
 {
-	const int keep[] = { b->input, b->spool, out, sock };
+	const struct layer_keep k = { j->keep, j->said };
+	const int keep[] = { b->input, b->spool, out, sock, j->keep ? j->keep : sock };
 	const struct jail jail = { b->tmp, "empty", true, b->archive.is_dir ? JAIL_READ : JAIL_NOTHING, keep, ARRAY_LEN(keep) };
 
 	TRY(jail_enter(&jail, e));
 	if (!b->import)
-		return archive_layer(&b->archive, b->spooled, j->plan, out, e);
-	return b->archive.is_dir ? pack_tree(b->input, out, e) : feed_tar(b, out, e);
+		return archive_layer(&b->archive, b->spooled, j->plan, out, &k, e);
+	return b->archive.is_dir ? pack_tree(b->input, out, e) : feed_tar(b, out, &k, e);
 }
 
 /* ---- the boss's side ----------------------------------------------------------------------------------------------------------------------------- */
@@ -234,9 +233,11 @@ int job_start(struct boss *b, struct job *j, struct err *e)
 	TRY(child_start(&j->feeder, "reader", &sock, e));
 	if (sock >= 0) {
 		AUTO_ERR(failure);
-		int r = b->feed(b, j, out, sock, &failure);
+		int r;
 
-		child_end(sock, r, NULL, &failure);
+		j->said = json_object();
+		r = b->feed(b, j, out, sock, &failure);
+		child_end(sock, r, j->said, &failure);
 	}
 	b->running++;
 	return 0;
@@ -271,7 +272,8 @@ void job_done(struct job *j)
 	child_kill(&j->feeder);
 	child_kill(&j->unpacker);
 	json_free(j->result);
-	j->result = NULL;
+	json_free(j->said);
+	j->result = j->said = NULL;
 }
 
 static int job_finish(struct boss *b, struct job *j, struct err *e)
@@ -283,6 +285,11 @@ static int job_finish(struct boss *b, struct job *j, struct err *e)
 	json_add_int(place, NULL, j->image);
 	json_add_int(place, NULL, j->layer);
 	json_add_str(j->result, "dir", j->dir);
+	if (json_str(j->said, "blob")) {
+		json_add_str(j->result, "blob", json_str(j->said, "blob"));
+		json_add_int(j->result, "blob_size", json_int(j->said, "blob_size", 0));
+		json_add_str(j->result, "kind", json_str(j->said, "kind"));
+	}
 	return wire_send(b->sock, j->result, e);
 }
 
@@ -315,7 +322,7 @@ static int jobs_turn(struct boss *b, struct err *e)
 	for (nfds_t i = 0; i < n; i++) {
 		if (!p[i].revents)
 			continue;
-		child_hear(b, who[i], who[i] == &whose[i]->unpacker ? &whose[i]->result : NULL);
+		child_hear(b, who[i], who[i] == &whose[i]->unpacker ? &whose[i]->result : &whose[i]->said);
 		if (whose[i]->feeder.ended && whose[i]->unpacker.ended)
 			TRY(job_finish(b, whose[i], e));
 	}
@@ -326,8 +333,21 @@ static int job_next(struct boss *b, struct err *e)
 {
 	struct job *j = &b->jobs[b->next];
 
+	auto_free char *keep = xasprintf("keep-%u", (unsigned)b->next);
+	auto_close int fd = -1;
+	int r;
+
 	snprintf(j->dir, sizeof(j->dir), "%u", (unsigned)b->next++);
-	return job_start(b, j, e);
+	/* A folder that is imported gives the same archive again. */
+	if (!(b->import && b->archive.is_dir)) {
+		fd = openat(b->tmp, keep, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return err_sys(e, "make a file for the blob");
+		j->keep = fd;
+	}
+	r = job_start(b, j, e);
+	j->keep = 0;
+	return r;
 }
 
 static int jobs_run(struct boss *b, struct err *e)
@@ -480,6 +500,8 @@ static int boss_run(struct boss *b, struct err *e)
 		return pull_boss(b, request, e);
 	if (streq(str0(json_str(request, "op")), "push"))
 		return push_boss(b, request, e);
+	if (streq(str0(json_str(request, "op")), "save"))
+		return save_boss(b, request, e);
 	TRY(b->import ? run_import(b, e) : run_load(b, e));
 	json_add_bool(done, "done", true);
 	return wire_send(b->sock, done, e);

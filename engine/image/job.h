@@ -14,7 +14,9 @@
  * that Ctrl-C ends gantry and nobody else.
  *
  * Request: {"op": "load" | "import", "is_dir": bool, "what": "FILE", "form": N, "max_bytes": N, "max_entries": N, "jobs": N}.
- * Per layer: {"layer": [image, layer], "dir": "0", "diff": "sha256:…", "size": N, "left_out": N, "opaque_root": bool}.
+ * Per layer: {"layer": [image, layer], "dir": "0", "diff": "sha256:…", "size": N, "left_out": N, "opaque_root": bool,
+ * "blob": "sha256:…", "blob_size": N, "kind": "gzip" | "zstd" | "plain"}: the layer's file as the archive has it is "keep-DIR" in the folder, but for
+ * imported folders.
  */
 #pragma once
 

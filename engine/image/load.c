@@ -25,12 +25,14 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "engine/image/blob.h"
 #include "engine/image/change.h"
 #include "engine/image/load_priv.h"
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "engine/image/wire.h"
+#include "state/blob_store.h"
 #include "state/db.h"
 
 enum { JOBS_MOST = 4, TRIES = 16 };
@@ -41,6 +43,7 @@ void new_layer_free(void *p)
 
 	free(l->parent);
 	free(l->dir);
+	free(l->blob);
 	free(l);
 }
 
@@ -67,7 +70,7 @@ static int tmp_make(struct load *l, struct err *e)
 	return err_set(e, EAGAIN, "no temporary folder can be kept");
 }
 
-int load_program(int tmp, int input, int *ret_sock, pid_t *ret_pid, struct err *e)
+int load_program(int tmp, int input, int out, int *ret_sock, pid_t *ret_pid, struct err *e)
 {
 	auto_free char *path = NULL;
 	char sock[16], folder[16], in[16];
@@ -81,7 +84,7 @@ int load_program(int tmp, int input, int *ret_sock, pid_t *ret_pid, struct err *
 	snprintf(in, sizeof(in), "%d", input);
 
 	char *const argv[] = { (char *)"gantry-image", sock, folder, in, NULL };
-	const int fds[] = { pair[1], tmp, input, -1 };
+	const int fds[] = { pair[1], tmp, input, out > 2 ? out : -1, -1 };
 	const struct proc_spawn spawn = { .path = path, .argv = argv, .fds = fds, .setsid = true };
 	int pidfd = -1;
 
@@ -131,7 +134,7 @@ int load_open(struct load *l, int input, struct err *e)
 	TRY(image_driver(l->dirs, &l->driver, &why, e));
 	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
 	TRY(tmp_make(l, e));
-	return load_program(l->tmp, input, &l->sock, &l->pid, e);
+	return load_program(l->tmp, input, l->out, &l->sock, &l->pid, e);
 }
 
 static int load_start(struct load *l, const char *op, const struct image_source *src, struct err *e)
@@ -244,6 +247,30 @@ static void layer_note(struct load *l, const struct new_layer *n)
 		l->src->note(l->src->arg, text);
 }
 
+static const struct { const char *kind, *type; } blob_types[] = {
+	{ "gzip", TYPE_LAYER "+gzip" },
+	{ "zstd", TYPE_LAYER "+zstd" },
+	{ "plain", TYPE_LAYER },
+};
+
+/* The file keep-DIR, where one was kept. */
+static int blob_arrived(struct new_layer *n, const struct cJSON *message, struct err *e)
+{
+	const char *digest = json_str(message, "blob"), *kind = str0(json_str(message, "kind"));
+
+	if (!digest)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(blob_types); i++)
+		if (streq(blob_types[i].kind, kind))
+			n->blob_type = blob_types[i].type;
+	if (!digest_is_valid(digest) || !n->blob_type)
+		return err_set(e, EPROTO, "gantry-image does not say what it kept");
+	n->blob = xstrdup(digest);
+	n->blob_size = json_int(message, "blob_size", 0);
+	n->origin = BLOB_LOADED;
+	return 0;
+}
+
 /* A layer is unpacked: the ChainID comes from its place in the plan, never from the message. */
 static int layer_arrived(struct load *l, const struct cJSON *plan, const struct cJSON *message, struct err *e)
 {
@@ -266,6 +293,7 @@ static int layer_arrived(struct load *l, const struct cJSON *plan, const struct 
 		return err_set(e, EPROTO, "a layer came that was not asked for");
 	n->dir = xstrdup(dir);
 	n->size = json_int(message, "size", 0);
+	TRY(blob_arrived(n, message, e));
 	layer_note(l, n);
 	if (json_int(message, "left_out", 0))
 		log_warning("layer %.19s: %lld attributes that only overlayfs itself may set were left out", n->chain,
@@ -309,12 +337,33 @@ int load_layer_place(struct load *l, struct new_layer *n, struct err *e)
 	return 0;
 }
 
+/* The blob gets its name; one that is there already is as good, its digest is looked at when it is used. */
+static int blob_place(struct load *l, const struct new_layer *n, struct err *e)
+{
+	auto_free char *from = NULL, *name = NULL, *to = NULL;
+
+	if (!n->blob)
+		return 0;
+	from = xasprintf("keep-%s", n->dir);
+	name = blob_name(n->blob);
+	to = dirs_root(l->dirs, "images/blobs/%s", name);
+	FP("image.blob.rename", e);
+	if (!file_exists(to) && renameat(l->tmp, from, AT_FDCWD, to) < 0)
+		return err_sys(e, "keep blob '%s'", name);
+	return 0;
+}
+
+static int sync_folder(const struct load *l, const char *name, struct err *e)
+{
+	auto_free char *path = dirs_root(l->dirs, "images/%s", name);
+	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? err_sys(e, "write '%s' to disk", path) : 0;
+}
+
 /* Durable before any row says so: the data, then the names. */
 static int layers_place(struct load *l, struct err *e)
 {
-	auto_free char *path = dirs_root(l->dirs, "images/layers");
-	auto_close int fd = -1;
-
 	if (l->layers.n == 0)
 		return 0;
 	if (syncfs(l->tmp) < 0)
@@ -328,27 +377,29 @@ static int layers_place(struct load *l, struct err *e)
 		/* Another load was faster: its tree is as good. */
 		if (!load_layer_is_there(l, n->chain))
 			TRY(load_layer_place(l, n, e));
+		TRY(blob_place(l, n, e));
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		return err_sys(e, "write '%s' to disk", path);
-	return 0;
+	TRY(sync_folder(l, "layers", e));
+	return sync_folder(l, "blobs", e);
+}
+
+int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e)
+{
+	const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
+		.driver = (char *)l->driver };
+	const struct blob_row blob = { .chain_id = (char *)n->chain, .digest = n->blob, .type = (char *)n->blob_type, .size = n->blob_size,
+		.origin = (char *)n->origin };
+	int r = layer_insert(l->db, &row, e);
+
+	if (r > 0)
+		r = layer_set_driver(l->db, n->chain, l->driver, n->size, e);
+	return r < 0 || !n->blob ? r : blob_set(l->db, &blob, e);
 }
 
 static int layers_insert(struct load *l, struct err *e)
 {
-	for (size_t i = 0; i < l->layers.n; i++) {
-		const struct new_layer *n = l->layers.v[i].value;
-		const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
-			.driver = (char *)l->driver };
-
-		int r = layer_insert(l->db, &row, e);
-
-		if (r > 0)
-			r = layer_set_driver(l->db, n->chain, l->driver, n->size, e);
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; i < l->layers.n; i++)
+		TRY(load_layer_insert(l, l->layers.v[i].value, e));
 	return 0;
 }
 
@@ -450,6 +501,19 @@ int load_commit_lock(struct load *l, int *ret_fd, struct err *e)
 	return file_lock(path, false, true, ret_fd, e);
 }
 
+/* Manifests of an OCI layout: push and save give the image its digest again. */
+static int documents_keep(struct load *l, const struct cJSON *plan, struct err *e)
+{
+	for (const struct cJSON *c = json_first(json_get(plan, "images")); c; c = json_next(c)) {
+		const char *digest = json_str(c, "manifest"), *text = json_str(c, "document");
+
+		/* base/digest.h has SHA-256 only */
+		if (digest && text && str_starts(digest, "sha256:"))
+			TRY(blob_put(l->dirs, digest, text, strlen(text), e));
+	}
+	return 0;
+}
+
 int image_load(struct db *db, const struct image_source *src, struct strv *report, struct err *e)
 {
 	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
@@ -462,6 +526,7 @@ int image_load(struct db *db, const struct image_source *src, struct strv *repor
 	TRY(send_wants(&l, plan, e));
 	TRY(receive_layers(&l, plan, e));
 	TRY(load_commit_lock(&l, &lock, e));
+	TRY(documents_keep(&l, plan, e));
 	TRY(layers_place(&l, e));
 	TRY(db_begin(db, e));
 	return load_finish(&l, load_rows(&l, plan, e), e);
@@ -518,7 +583,7 @@ static int import_receive(struct load *l, char diff[DIGEST_TEXT], struct err *e)
 	n = load_layer_new(l, diff, diff, NULL);
 	n->dir = xstrdup(dir);
 	n->size = json_int(message, "size", 0);
-	return 0;
+	return blob_arrived(n, message, e);
 }
 
 int image_import(struct db *db, const struct image_source *src, const struct image_import *how, char **ret_id, struct err *e)

@@ -17,12 +17,17 @@ struct new_layer {
 	char *parent;       /* ChainID, NULL */
 	char *dir;          /* in tmp, NULL until it is unpacked */
 	int64_t size;
+	char *blob;         /* digest of what it was unpacked from, NULL: not known */
+	int64_t blob_size;
+	const char *blob_type, *origin; /* media type; BLOB_… */
 };
+#define TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 struct load {
 	struct db *db;
 	const struct dirs *dirs;
 	const char *driver;
 	int layers_lock, tmp, sock;
+	int out;            /* save: another descriptor for gantry-image, borrowed; 0: none */
 	char *tmp_path, tmp_name[TMP_NAME + 1];
 	pid_t pid;
 	struct map layers;  /* ChainID -> struct new_layer, parents first */
@@ -34,8 +39,8 @@ struct load {
 void new_layer_free(void *layer);
 /* Starts gantry-image on INPUT (borrowed), with a folder of its own in images/tmp and the store's lock shared. */
 int load_open(struct load *l, int input, struct err *e);
-/* gantry-image with a folder TMP and INPUT (both borrowed). Whoever starts it closes the socket and waits for it. */
-int load_program(int tmp, int input, int *ret_sock, pid_t *ret_pid, struct err *e);
+/* gantry-image with a folder TMP and INPUT, and OUT (all borrowed; OUT under its number, 0: none). Whoever starts it closes the socket and waits for it. */
+int load_program(int tmp, int input, int out, int *ret_sock, pid_t *ret_pid, struct err *e);
 void load_done(struct load *l);
 uint64_t load_layer_max(const struct image_source *src);
 bool load_layer_is_there(struct load *l, const char *chain);
@@ -44,6 +49,8 @@ struct new_layer *load_layer_new(struct load *l, const char *chain, const char *
 int load_commit_lock(struct load *l, int *ret_fd, struct err *e);
 /* Its folder to its place; its data must be durable before (syncfs). */
 int load_layer_place(struct load *l, struct new_layer *n, struct err *e);
+/* Its row, and that of its blob. */
+int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e);
 /* CONFIG's row and names. ID is that of its very bytes. Layers have their rows. */
 int load_insert_image(struct load *l, const char *config, const char *manifest, const struct strv *names, const char *event, char id[DIGEST_TEXT],
 	struct err *e);

@@ -503,3 +503,38 @@ int pack_upper(int dirfd, enum whiteout_form form, int fd, struct digest *digest
 		*ret_tar = p.tar;
 	return 0;
 }
+
+/* ---- archives written piece by piece ----------------------------------------------------------------------------------------------------------------- */
+
+int tar_put_header(int fd, const char *name, int64_t size, struct err *e)
+{
+	auto_free char *buf = xmalloc(BUFFER);
+	struct packer p = { .fd = fd, .buf = buf };
+	bool folder = str_ends(name, "/");
+	struct ustar h = { .type = folder ? '5' : '0' };
+	AUTO_STR(pax, PAX_MAX);
+
+	text_field(&h, name, &pax);
+	number(h.mode, sizeof(h.mode), folder ? 0755 : 0644, NULL, NULL);
+	number(h.uid, sizeof(h.uid), 0, NULL, NULL);
+	number(h.gid, sizeof(h.gid), 0, NULL, NULL);
+	number(h.mtime, sizeof(h.mtime), 0, NULL, NULL);
+	number(h.size, sizeof(h.size), size, "size", &pax);
+	TRY(put_header(&p, &h, &pax, e));
+	return flush(&p, e);
+}
+
+int tar_put_padding(int fd, int64_t size, struct err *e)
+{
+	static const char zeros[TAR_BLOCK_SIZE];
+	size_t over = (size_t)(size % TAR_BLOCK_SIZE);
+
+	return over ? fd_write_all(fd, zeros, TAR_BLOCK_SIZE - over, e) : 0;
+}
+
+int tar_put_end(int fd, struct err *e)
+{
+	static const char zeros[2 * TAR_BLOCK_SIZE];
+
+	return fd_write_all(fd, zeros, sizeof(zeros), e);
+}

@@ -12,6 +12,11 @@
 
 struct digest;
 struct err;
+/* Pieces of an archive that is written one by one: a header of a file with SIZE bytes (NAME ending with '/': a folder), what fills its last block, the
+ * end. Owner 0, mode 0644, time 0. */
+int tar_put_header(int fd, const char *name, int64_t size, struct err *e);
+int tar_put_padding(int fd, int64_t size, struct err *e);
+int tar_put_end(int fd, struct err *e);
 /* Writes the archive of the folder DIRFD to FD. Other file systems are not entered, sockets are left out. One pass: each file is read once. */
 int pack_tree(int dirfd, int fd, struct err *e);
 /* The archive of one object (O_PATH), a folder with all that is in it, under the name AS ("." for a folder: "./…" names). */

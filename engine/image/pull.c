@@ -106,7 +106,7 @@ static int feed_blob(struct boss *b, const struct job *j, int out, int sock, str
 	if (j->news < 0 && (fstat(j->blob, &st) < 0 || st.st_size != g.size))
 		return err_set(e, EBADMSG, "digest mismatch: the blob's size is wrong");
 	g.buf = xmalloc(BLOCK);
-	r = layer_pass(&g.b, j->plan, out, e);
+	r = layer_pass(&g.b, j->plan, out, NULL, e);
 	free(g.buf);
 	return r;
 }

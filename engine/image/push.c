@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/loop.h"
@@ -26,6 +27,7 @@
 #include "engine/image/pack.h"
 #include "engine/image/ref.h"
 #include "engine/image/registry.h"
+#include "engine/image/save.h"
 #include "engine/image/upload.h"
 #include "engine/image/wire.h"
 
@@ -33,18 +35,41 @@
 
 /* ---- packing -------------------------------------------------------------------------------------------------------------------------------------------- */
 
-/* BUILT: as a build counted its digest, whiteouts and all; else as a whole folder that was imported. */
-static int pack_here(struct boss *b, const char *chain, bool built, int out, int sock, struct err *e)
-{
-	auto_free char *path = xasprintf("layers/%s", digest_hex_part(chain));
-	auto_close int dir = openat(b->input, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	const int keep[] = { dir, out, sock };
-	const struct jail jail = { b->tmp, "empty", true, built ? JAIL_LAYER : JAIL_READ, keep, ARRAY_LEN(keep) };
+/* How a layer's archive is made. */
+struct source {
+	const struct cJSON *layer;
+	enum { AS_BUILT /* as a build counted its digest, whiteouts and all */, AS_FOLDER /* that was imported */, AS_BLOB /* which is uncompressed */ } how;
+};
 
-	if (dir < 0)
-		return err_sys(e, "open the layer's folder");
+static int source_open(struct boss *b, const struct source *s, struct err *e)
+{
+	auto_free char *name = s->how == AS_BLOB ? blob_name(str0(json_str(s->layer, "plain"))) : NULL;
+	auto_free char *path = name ? xasprintf("blobs/%s", name) : xasprintf("layers/%s", digest_hex_part(str0(json_str(s->layer, "chain"))));
+	int fd = openat(b->input, path, O_RDONLY | (name ? 0 : O_DIRECTORY) | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? err_sys(e, "open the layer's %s", name ? "archive" : "folder") : fd;
+}
+
+static int pack_here(struct boss *b, const struct source *s, int out, int sock, struct err *e)
+{
+	auto_close int from = source_open(b, s, e);
+	const int keep[] = { from, out, sock };
+	const enum jail_caps kinds[] = { [AS_BUILT] = JAIL_LAYER, [AS_FOLDER] = JAIL_READ, [AS_BLOB] = JAIL_NOTHING };
+	const struct jail jail = { b->tmp, "empty", true, kinds[s->how], keep, ARRAY_LEN(keep) };
+	struct file_bytes in;
+	int r;
+
+	if (from < 0)
+		return from;
 	TRY(jail_enter(&jail, e));
-	return built ? pack_upper(dir, WHITEOUT_DEVICE, out, NULL, NULL, NULL, e) : pack_tree(dir, out, e);
+	if (s->how == AS_BUILT)
+		return pack_upper(from, json_int(s->layer, "form", WHITEOUT_DEVICE) == WHITEOUT_FILE ? WHITEOUT_FILE : WHITEOUT_DEVICE, out, NULL, NULL, NULL, e);
+	if (s->how == AS_FOLDER)
+		return pack_tree(from, out, e);
+	file_bytes_init(&in, from, -1, "the archive");
+	r = bytes_copy(&in.b, out, NULL, e);
+	file_bytes_done(&in);
+	return r;
 }
 
 /* Passes bytes on and digests them, both what comes and what goes. */
@@ -100,7 +125,7 @@ static int wait_for_two(struct boss *b, struct child *one, struct child *two, st
 	return one->failure.code ? err_move(e, &one->failure) : 0;
 }
 
-static int pack_children(struct boss *b, const char *chain, bool built, int file, struct cJSON **result, struct err *e)
+static int pack_children(struct boss *b, const struct source *s, int file, struct cJSON **result, struct err *e)
 {
 	struct child packer = { 0 }, compressor = { 0 };
 	int ends[2], sock = -1, r;
@@ -123,7 +148,7 @@ static int pack_children(struct boss *b, const char *chain, bool built, int file
 	if (r >= 0 && sock >= 0) {
 		AUTO_ERR(failure);
 
-		r = pack_here(b, chain, built, out, sock, &failure);
+		r = pack_here(b, s, out, sock, &failure);
 		child_end(sock, r, NULL, &failure);
 	}
 	close(TAKE_FD(out));
@@ -135,43 +160,77 @@ static int pack_children(struct boss *b, const char *chain, bool built, int file
 	return r;
 }
 
-/* The layer's blob, made of its folder, into the store; LAYER says then what it is. */
+static bool is_right(const struct cJSON *layer, const struct cJSON *result)
+{
+	return streq(str0(json_str(result, "diff")), str0(json_str(layer, "diff")));
+}
+
+static int pack_again(struct boss *b, const struct source *s, int file, struct cJSON **result, struct err *e)
+{
+	json_free(TAKE(*result));
+	if (ftruncate(file, 0) < 0 || lseek(file, 0, SEEK_SET) < 0)
+		return err_sys(e, "begin the layer's file again");
+	return pack_children(b, s, file, result, e);
+}
+
+static int keep_packed(struct boss *b, const char *blob, int file, struct err *e)
+{
+	auto_free char *name = blob_name(blob);
+	auto_close int blobs = openat(b->input, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (blobs < 0 || fsync(file) < 0)
+		return err_sys(e, "keep the layer's blob");
+	FP("image.blob.rename", e);
+	if (renameat(b->tmp, "packed", blobs, name) < 0 || fsync(blobs) < 0)
+		return err_sys(e, "keep the layer's blob");
+	return 0;
+}
+
+/* gantry remembers it: the next one does not pack it again. */
+static int say_packed(struct boss *b, const struct cJSON *layer, struct err *e)
+{
+	AUTO(json_free) struct cJSON *message = json_object();
+	struct cJSON *p = json_add_object(message, "packed");
+
+	json_add_str(p, "chain", json_str(layer, "chain"));
+	json_add_str(p, "blob", json_str(layer, "blob"));
+	json_add_int(p, "size", json_int(layer, "size", 0));
+	json_add_str(p, "type", json_str(layer, "type"));
+	return wire_send(b->sock, message, e);
+}
+
+/* The layer's blob, made of its folder or its uncompressed archive, into the store; LAYER says then what it is. */
 static int pack_layer(struct boss *b, struct cJSON *layer, struct err *e)
 {
+	struct source source = { layer, json_str(layer, "plain") ? AS_BLOB : AS_BUILT };
 	AUTO(json_free) struct cJSON *result = NULL;
-	auto_free char *blob = NULL, *name = NULL;
-	auto_close int blobs = openat(b->input, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_free char *blob = NULL;
 	auto_close int file = openat(b->tmp, "packed", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r;
 
-	if (file < 0 || blobs < 0)
+	if (file < 0)
 		return err_sys(e, "make a file for the layer");
-	TRY(pack_children(b, str0(json_str(layer, "chain")), true, file, &result, e));
-	if (!streq(str0(json_str(result, "diff")), str0(json_str(layer, "diff")))) {
-		json_free(TAKE(result));
-		if (ftruncate(file, 0) < 0 || lseek(file, 0, SEEK_SET) < 0)
-			return err_sys(e, "begin the layer's file again");
-		TRY(pack_children(b, str0(json_str(layer, "chain")), false, file, &result, e));
+	TRY(pack_children(b, &source, file, &result, e));
+	if (!is_right(layer, result) && source.how == AS_BUILT) {
+		source.how = AS_FOLDER;
+		TRY(pack_again(b, &source, file, &result, e));
 	}
-	if (!streq(str0(json_str(result, "diff")), str0(json_str(layer, "diff")))) {
-		err_set(e, ENOENT, "its archive is not here, and packing its files again does not give the same bytes");
-		err_hint(e, "pull or build the image here; images that were only loaded keep no archives of their layers");
+	if (!is_right(layer, result)) {
+		err_set(e, ENOENT, source.how == AS_BLOB ? "its archive in the store was changed" :
+			"its archive is not here, and packing its files again does not give the same bytes");
+		err_hint(e, "pull, load or build the image again: then its archive is here");
 		return -ENOENT;
 	}
 	blob = xstrdup(str0(json_str(result, "blob")));
 	if (!digest_is_valid(blob))
 		return err_set(e, EPROTO, "the compressor does not say what it wrote");
-	name = blob_name(blob);
-	r = renameat(b->tmp, "packed", blobs, name);
-	if (r < 0)
-		return err_sys(e, "keep the layer's blob");
+	TRY(keep_packed(b, blob, file, e));
 	json_add_str(layer, "blob", blob);
 	json_add_int(layer, "size", json_int(result, "size", 0));
 	json_add_str(layer, "type", TYPE_GZIP);
-	return 0;
+	return say_packed(b, layer, e);
 }
 
-static int pack_missing(struct boss *b, const struct cJSON *layers, struct err *e)
+int pack_missing(struct boss *b, const struct cJSON *layers, struct err *e)
 {
 	int64_t i = 0;
 

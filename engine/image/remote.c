@@ -23,6 +23,7 @@
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "engine/image/wire.h"
+#include "state/blob_store.h"
 #include "state/db.h"
 
 enum { JOBS_DEFAULT = 4, DOCUMENTS_MAX = INDEX_DEPTH + 1, WARNINGS_MAX = 8 };
@@ -173,6 +174,12 @@ static void add_want(struct cJSON *list, size_t k, const char *diff, const struc
 	json_add_str(o, "type", d->type);
 }
 
+/* What a layer of that type is in a manifest of ours: docker's types mean the same as OCI's. */
+static const char *layer_type(const char *type)
+{
+	return str_ends(type, "zstd") ? TYPE_LAYER "+zstd" : str_ends(type, "gzip") ? TYPE_LAYER "+gzip" : TYPE_LAYER;
+}
+
 /* Layers that are neither here nor on their way for another image. */
 static int wish(struct image_pull *p, struct item *i, const struct manifest *m, const struct strv *diffs, struct err *e)
 {
@@ -187,10 +194,15 @@ static int wish(struct image_pull *p, struct item *i, const struct manifest *m, 
 	list = json_add_array(answer, "want");
 	for (size_t k = 0; k < m->n; k++) {
 		const char *chain = i->chain.v[k];
+		struct new_layer *n;
 
 		if (map_has(&p->l.layers, chain) || load_layer_is_there(&p->l, chain))
 			continue;
-		load_layer_new(&p->l, chain, diffs->v[k], k ? i->chain.v[k - 1] : NULL);
+		n = load_layer_new(&p->l, chain, diffs->v[k], k ? i->chain.v[k - 1] : NULL);
+		n->blob = xstrdup(m->v[k].digest);
+		n->blob_size = m->v[k].size;
+		n->blob_type = layer_type(m->v[k].type);
+		n->origin = BLOB_PULLED;
 		i->sizes[k] = m->v[k].size;
 		add_want(list, k, diffs->v[k], &m->v[k]);
 	}
@@ -272,18 +284,9 @@ static int insert_layers(struct image_pull *p, const struct item *i, struct err 
 {
 	for (size_t k = 0; k < i->chain.n; k++) {
 		const struct new_layer *n = map_get(&p->l.layers, i->chain.v[k]);
-		int r;
 
-		if (!n)
-			continue;
-		const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
-			.driver = (char *)p->l.driver };
-
-		r = layer_insert(p->l.db, &row, e);
-		if (r > 0)
-			r = layer_set_driver(p->l.db, n->chain, p->l.driver, n->size, e);
-		if (r < 0)
-			return r;
+		if (n)
+			TRY(load_layer_insert(&p->l, n, e));
 	}
 	return 0;
 }

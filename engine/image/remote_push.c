@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/image/blob.h"
+#include "engine/image/image_blobs.h"
 #include "engine/image/load_priv.h"
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
@@ -22,79 +23,6 @@
 #include "engine/image/store.h"
 #include "engine/image/wire.h"
 #include "state/db.h"
-
-static bool blob_is_here(const struct dirs *d, const char *digest)
-{
-	auto_free char *name = blob_name(digest), *path = dirs_root(d, "images/blobs/%s", name);
-
-	return file_exists(path);
-}
-
-/* A manifest of the image; WHOLE: whose blobs are all here. */
-static bool is_usable(const struct dirs *d, const char *digest, const struct image_row *row, bool whole, char **ret_text, struct manifest *ret)
-{
-	auto_free char *text = NULL;
-	size_t n = 0;
-	AUTO_ERR(why);
-	struct manifest m = { 0 };
-	bool good;
-
-	if (blob_read(d, digest, MANIFEST_MAX, &text, &n, &why) < 0 || manifest_parse(text, n, "manifest", &m, &why) < 0) {
-		log_debug("manifest %s: %s", digest, err_text(&why));
-		return false;
-	}
-	good = m.kind == MANIFEST_IMAGE && streq(m.config.digest, row->id);
-	for (size_t i = 0; good && whole && i < m.n; i++)
-		good = blob_is_here(d, m.v[i].digest);
-	if (!good) {
-		manifest_done(&m);
-		return false;
-	}
-	*ret = m;
-	*ret_text = TAKE(text);
-	return true;
-}
-
-/* Rather one whose blobs are all here; else one of which the registry may have the rest. 1: none. */
-static int find_manifest(struct db *db, const struct image_row *row, const struct image_remotes *known, char **ret_text, struct manifest *ret)
-{
-	const struct dirs *d = db_dirs(db);
-
-	for (int whole = 1; whole >= 0; whole--) {
-		if (row->manifest && is_usable(d, row->manifest, row, whole, ret_text, ret))
-			return 0;
-		for (size_t i = 0; i < known->n; i++)
-			if (is_usable(d, known->v[i].manifest, row, whole, ret_text, ret))
-				return 0;
-	}
-	return 1;
-}
-
-static int add_layers(const struct dirs *d, struct cJSON *request, const struct image_row *row, const struct manifest *m, struct err *e)
-{
-	struct cJSON *list = json_add_array(request, "layers");
-	AUTO_DONE(config_info_done) struct config_info info = { 0 };
-	AUTO_STRV(chain);
-
-	TRY(config_info_parse(row->config, strlen(row->config), &info, e));
-	if (m && m->n != info.diff_ids.n)
-		return err_set(e, EPROTO, "its manifest and its config do not have the same layers");
-	chain_ids(&info.diff_ids, &chain);
-	for (size_t i = 0; i < chain.n; i++) {
-		struct cJSON *o = json_add_object(list, NULL);
-
-		json_add_str(o, "chain", chain.v[i]);
-		json_add_str(o, "diff", info.diff_ids.v[i]);
-		if (!m)
-			continue;
-		json_add_str(o, "blob", m->v[i].digest);
-		json_add_int(o, "size", m->v[i].size);
-		json_add_str(o, "type", m->v[i].type);
-		if (!blob_is_here(d, m->v[i].digest))
-			json_add_bool(o, "absent", true);
-	}
-	return 0;
-}
 
 /* Other repositories of the same registry that have it: its layers need not travel. */
 static void add_sources(struct cJSON *request, const struct ref *target, const struct image_remotes *known)
@@ -161,7 +89,10 @@ static int talk(struct load *l, const struct cJSON *request, const struct image_
 			*ret = TAKE(message);
 			return 0;
 		}
-		tell(o, request, message);
+		if (json_get(message, "packed"))
+			TRY(image_blobs_packed(l->db, message, e));
+		else
+			tell(o, request, message);
 	}
 }
 
@@ -171,12 +102,10 @@ int image_push(struct db *db, const char *ref, const struct image_push_options *
 		.layers = MAP_INIT(new_layer_free) };
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
 	AUTO_DONE(image_remotes_done) struct image_remotes known = { 0 };
-	AUTO_DONE(manifest_done) struct manifest m = { 0 };
 	AUTO_DONE(ref_done) struct ref target = { 0 };
 	AUTO(json_free) struct cJSON *request = json_object(), *answer = NULL;
-	auto_free char *full = NULL, *text = NULL, *path = dirs_root(db_dirs(db), "images");
+	auto_free char *full = NULL, *path = dirs_root(db_dirs(db), "images");
 	auto_close int images = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r;
 
 	if (images < 0)
 		return err_sys(e, "open '%s'", path);
@@ -186,14 +115,11 @@ int image_push(struct db *db, const char *ref, const struct image_push_options *
 	full = ref_text(&target);
 	TRY(image_need(db, ref, &row, e));
 	TRY(image_remote_of(db, row.id, &known, e));
-	r = find_manifest(db, &row, &known, &text, &m);
 	json_add_str(request, "op", "push");
 	json_add_str(request, "root", db_dirs(db)->root);
 	json_add_str(request, "ref", full);
 	json_add_int(request, "jobs", o->jobs);
-	json_add_str(request, "config", row.config);
-	json_add_str(request, "manifest", text);
-	TRY(add_layers(db_dirs(db), request, &row, r == 0 ? &m : NULL, e));
+	TRY(image_blobs_request(db, &row, &known, true, request, e));
 	add_sources(request, &target, &known);
 	TRY(load_open(&l, images, e));
 	if (talk(&l, request, o, &answer, e) < 0)
@@ -218,7 +144,7 @@ int image_login(const char *root, const char *host, const char *user, const char
 	json_add_str(request, "host", host);
 	json_add_str(request, "user", user);
 	json_add_str(request, "secret", secret);
-	TRY(load_program(nothing, nothing, &sock, &pid, e));
+	TRY(load_program(nothing, nothing, 0, &sock, &pid, e));
 	r = wire_send(sock, request, e);
 	if (r >= 0)
 		r = wire_recv(sock, &answer, e);

@@ -4,6 +4,7 @@ libimage_a_SOURCES = \
 	engine/image/blob.c engine/image/blob.h engine/image/blob_collect.c engine/image/change.c engine/image/change.h engine/image/config.c engine/image/cred.c \
 	engine/image/cred.h engine/image/driver.c \
 	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
+	engine/image/image_blobs.c engine/image/image_blobs.h engine/image/image_save.c \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/program.c engine/image/program.h engine/image/ref.c engine/image/ref.h \
@@ -18,6 +19,7 @@ libimageio_a_SOURCES = \
 	engine/image/pack.c engine/image/pack.h engine/image/proxy.c engine/image/proxy.h engine/image/pull.c engine/image/pull.h engine/image/push.c engine/image/push.h \
 	engine/image/registry.c engine/image/registry.h \
 	engine/image/registry_error.c engine/image/registry_error.h engine/image/registry_fetch.c engine/image/registry_priv.h engine/image/registry_push.c engine/image/retry.c engine/image/retry.h \
+	engine/image/save.c engine/image/save.h \
 	engine/image/tar.c engine/image/tar.h engine/image/upload.c engine/image/upload.h
 IMAGEIO_LIBS = $(CURL_LIBS) $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)
 

@@ -29,6 +29,7 @@
 #include "engine/image/jail.h"
 #include "engine/image/ref.h"
 #include "engine/image/registry.h"
+#include "engine/image/save.h"
 #include "engine/image/wire.h"
 
 enum { MOUNTS_TRIED = 3, UPLOADS_DEFAULT = 5, UPLOADS_MOST = 16 };
@@ -270,7 +271,7 @@ static int upload_layers(struct uploader *u, struct err *e)
 	return r;
 }
 
-static char *make_manifest(const struct cJSON *request, const char *config_digest, size_t config_size)
+char *make_manifest(const struct cJSON *request, const char *config_digest, size_t config_size)
 {
 	AUTO(json_free) struct cJSON *m = json_object();
 	struct cJSON *config, *layers;

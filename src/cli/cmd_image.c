@@ -399,7 +399,7 @@ static int inspect_run(struct app *app, void *opts, const struct strv *args, str
 static const struct cmd cmd_image_inspect = { "inspect", inspect_run, CMD_STATE_READ, inspect_rows, sizeof(struct inspect_opts),
 					      "[OPTIONS] IMAGE [IMAGE...]", "Show all about images", 1, -1 };
 
-static const struct cmd *const image_commands[] = { &cmd_image_build, &cmd_import, &cmd_image_inspect, &cmd_load, &cmd_image_ls, &cmd_image_prune,
-						    &cmd_image_pull, &cmd_image_push,						    &cmd_image_rm, &cmd_image_tag, NULL };
+static const struct cmd *const image_commands[] = { &cmd_image_build, &cmd_image_history, &cmd_import, &cmd_image_inspect, &cmd_load, &cmd_image_ls, &cmd_image_prune,
+						    &cmd_image_pull, &cmd_image_push, &cmd_image_rm, &cmd_image_save, &cmd_image_tag, NULL };
 
 const struct cmd cmd_image = { "image", NULL, 0, NULL, 0, "COMMAND", "Images: load, import, list, remove", 0, -1, NULL, image_commands };

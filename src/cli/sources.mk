@@ -39,6 +39,8 @@ libcli_a_SOURCES = \
 	src/cli/cmd_exec.c \
 	src/cli/cmd_host.c \
 	src/cli/cmd_image.c \
+	src/cli/cmd_image_history.c \
+	src/cli/cmd_image_save.c \
 	src/cli/cmd_images.c \
 	src/cli/cmd_info.c \
 	src/cli/cmd_kill.c \

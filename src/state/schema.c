@@ -115,5 +115,11 @@ const char *const schema_migrations[] = {
 	"	created_ns INTEGER NOT NULL, used_ns INTEGER NOT NULL\n"
 	") WITHOUT ROWID;\n"
 	"CREATE INDEX build_cache_chain ON build_cache(chain_id);\n",
+
+	/* 4: the blob that gives a layer again */
+	"CREATE TABLE layer_blob (\n"
+	"	chain_id TEXT PRIMARY KEY REFERENCES layer(chain_id) ON DELETE CASCADE, digest TEXT NOT NULL, type TEXT NOT NULL,\n"
+	"	size INTEGER NOT NULL, origin TEXT NOT NULL\n"
+	") WITHOUT ROWID;\n",
 };
 const int schema_version = ARRAY_LEN(schema_migrations);

@@ -145,6 +145,10 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_IMG_REMOTE_GET] = "SELECT ref, id, digest, manifest, checked_ns FROM image_remote WHERE ref = ?1",
 	[SQL_IMG_REMOTE_OF] = "SELECT ref, id, digest, manifest, checked_ns FROM image_remote WHERE id = ?1 ORDER BY ref",
 
+	[SQL_BLOB_SET] = "INSERT OR REPLACE INTO layer_blob (chain_id, digest, type, size, origin) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_BLOB_GET] = "SELECT chain_id, digest, type, size, origin FROM layer_blob WHERE chain_id = ?1",
+	[SQL_BLOB_LIST] = "SELECT chain_id, digest, type, size, origin FROM layer_blob ORDER BY chain_id",
+
 	[SQL_BUILD_GET] = "SELECT chain_id, created_ns FROM build_cache WHERE key = ?1",
 	[SQL_BUILD_PUT] = "INSERT INTO build_cache (key, chain_id, created_ns, used_ns) VALUES (?1, ?2, ?3, ?4) "
 			  "ON CONFLICT (key) DO UPDATE SET chain_id = ?2, created_ns = ?3, used_ns = ?4",
