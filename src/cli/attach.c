@@ -123,20 +123,8 @@ static void write_stdin(struct pump *p)
 		p->in_len = p->in_off = 0;
 }
 
-/* Nobody reads our output any more: whoever writes it is told by its own write. */
-static void drop_output(struct attach *a, int from)
-{
-	if (!a->remote)
-		return;
-	close(from);
-	if (a->stdout_from == from)
-		a->stdout_from = -1;
-	else
-		a->stderr_from = -1;
-}
-
 /* Copies one chunk. Returns 0 when there is nothing now, 1 when something was copied; *open turns false at the end. */
-static int copy_out(struct attach *a, int from, int to, bool *open, struct err *e)
+static int copy_out(const struct attach *a, int from, int to, bool *open, struct err *e)
 {
 	char buf[CHUNK];
 	ssize_t n = read(from, buf, sizeof buf);
@@ -150,9 +138,10 @@ static int copy_out(struct attach *a, int from, int to, bool *open, struct err *
 	if (fd_write_all(to, buf, (size_t)n, e) < 0) {
 		if (!err_is(e, EPIPE))
 			return err_wrap(e, "write output");
+		if (a->remote) /* nobody reads any more: that ends us, not the process (docker compose run … | head) */
+			return err_instead(e, EPIPE, "write /dev/std%s: broken pipe", to == STDOUT_FILENO ? "out" : "err");
 		err_clear(e);
 		*open = false;
-		drop_output(a, from);
 	}
 	return 1;
 }

@@ -15,6 +15,7 @@
 #include "net/network.h"
 #include "state/db.h"
 #include <errno.h>
+#include <time.h>
 
 enum { SHORT_ID = 12 };
 
@@ -297,16 +298,29 @@ static int check_filters(struct db *db, const struct strv *filters, unsigned kno
 	return MIN(r, 0);
 }
 
+/* "2026-11-25 07:54:30.298762967 +0000 UTC", as docker network ls has it */
+static char *created_text(int64_t ns)
+{
+	time_t t = ns / 1000000000;
+	char date[32], zone[32];
+	struct tm tm;
+
+	localtime_r(&t, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
+	strftime(zone, sizeof(zone), "%z %Z", &tm);
+	return xasprintf("%s.%09d %s", date, (int)(ns % 1000000000), zone);
+}
+
 static int format_network(struct app *app, struct format *f, const struct network_row *n, bool whole, struct err *e)
 {
 	AUTO(json_free) struct cJSON *o = json_object();
-	auto_free char *labels = object_labels_text(n->labels);
-	char id[NETWORK_VIEW_ID + 1], when[OBJECT_TIME];
+	auto_free char *labels = object_labels_text(n->labels), *created = created_text(n->created_ns);
+	char id[NETWORK_VIEW_ID + 1];
 
 	network_view_id(&app->dirs, n->id, id);
 	if (!whole)
 		id[SHORT_ID] = '\0';
-	json_add_str(o, "CreatedAt", object_time(n->created_ns, when));
+	json_add_str(o, "CreatedAt", created);
 	json_add_str(o, "Driver", n->driver);
 	json_add_str(o, "ID", id);
 	json_add_str(o, "IPv4", n->ipv4 ? "true" : "false");

@@ -12,6 +12,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -196,23 +197,31 @@ static int make(struct app *app, const struct run_opts *o, struct service *s, co
 	return res;
 }
 
-static int remove_again(struct app *app, const struct ctr_row *c, struct err *e)
+/* Somebody else (down, rm, the other one of run and its reaper) may have done it meanwhile. */
+static int remove_again(struct app *app, const char *id, struct err *e)
 {
+	AUTO_DONE(ctr_row_done) struct ctr_row c = { 0 };
+	int r;
+
 	TRY(lock_project(&app->dirs, app->name, NULL, NULL, &app->lock, e));
-	TRY(container_remove(app->db, c->id, true, e));
-	if (c->sandbox)
-		TRY(net_sandbox_release(app->db, c->sandbox, e));
+	r = ctr_get(app->db, id, &c, e);
+	if (r)
+		return MIN(r, 0);
+	TRY(container_remove(app->db, c.id, true, e));
+	if (c.sandbox)
+		TRY(net_sandbox_release(app->db, c.sandbox, e));
 	return db_sync(app->db, e);
 }
 
 /* --- running it -------------------------------------------------------------------------------------------------- */
 
-/* --rm with -d: a process of its own waits for the end, as nobody else of ours does. */
+/* --rm: a process of its own waits for the end, which we may not see: we are detached, killed, or our output was closed. */
 static int spawn_reaper(struct app *app, const struct ctr_row *c, struct err *e)
 {
 	static const int null[] = { -1, -1, -1 };
+	auto_free char *owner = xasprintf("%d", (int)getpid());
 	char *const argv[] = { (char *)"gantry", (char *)"--root", app->dirs.root, (char *)"--run", app->dirs.run, (char *)"reap",
-			       (char *)app->name, c->id, NULL };
+			       (char *)app->name, c->id, owner, NULL };
 
 	return proc_spawn(&(struct proc_spawn){ .path = "/proc/self/exe", .argv = argv, .stdio = null, .setsid = true }, NULL, NULL, e);
 }
@@ -224,7 +233,7 @@ static int start_detached(struct app *app, const struct run_opts *o, const struc
 	TRY(monitor_call(&app->dirs, app->name, req, NULL, e));
 	TRY(db_sync(app->db, e));
 	printf("%s\n", c->id);
-	return o->rm ? spawn_reaper(app, c, e) : 0;
+	return 0;
 }
 
 static int run_it(struct app *app, const struct run_opts *o, const struct service *s, const struct ctr_row *c, struct err *e)
@@ -235,13 +244,17 @@ static int run_it(struct app *app, const struct run_opts *o, const struct servic
 	int code = 0, r;
 
 	TRY(ctr_set_desired(app->db, c->id, DESIRED_RUNNING, e));
+	if (o->rm)
+		TRY(spawn_reaper(app, c, e));
 	app_unlock(app);
 	r = o->detach ? start_detached(app, o, c, e) : attach_container(&x, &code, e);
 	if (r < 0)
 		err_wrap(e, "service '%s'", s->name);
 	if (r == ATTACH_DETACHED || (r >= 0 && o->detach)) /* it runs on */
 		return code;
-	if (o->rm && remove_again(app, c, &why) < 0) {
+	if (r == -EPIPE) /* so it does here */
+		return r;
+	if (o->rm && remove_again(app, c->id, &why) < 0) {
 		err_wrap(&why, "remove container '%s'", c->name);
 		log_err(&why);
 	}
@@ -279,11 +292,34 @@ const struct cmd cmd_run = { "run", run_run, CMD_PROJECT | CMD_STATE | CMD_LOCK 
 			     sizeof(struct run_opts), "[OPTIONS] SERVICE [COMMAND] [ARG...]", "Run a one-off command in a new container of a service",
 			     1, -1, NULL, NULL, run_init, false, run_before };
 
-/* --- run -d --rm: the end ---------------------------------------------------------------------------------------- */
+/* --- run --rm: the end ------------------------------------------------------------------------------------------- */
 
+/* `run` itself removes what ended while it was there. One that is `created` without it will never be started. */
 static bool is_over(const struct ctr_row *c)
 {
-	return c->state == CTR_EXITED || c->state == CTR_DEAD;
+	return c->state == CTR_EXITED || c->state == CTR_DEAD || c->state == CTR_CREATED;
+}
+
+/* Until our parent, the `run` whose pid is OWNER, is gone. */
+static int await_owner(const char *owner, struct err *e)
+{
+	struct proc_id id;
+	int64_t pid;
+	AUTO_ERR(gone);
+
+	TRY(num_int(owner, 1, INT32_MAX, &pid, e));
+	if (proc_id_of((pid_t)pid, &id, &gone) < 0)
+		return 0;
+
+	auto_close int fd = proc_pidfd(&id, &gone);
+
+	while (fd >= 0 && getppid() == pid) {
+		struct pollfd p = { fd, POLLIN, 0 };
+
+		if (poll(&p, 1, -1) == 1)
+			break;
+	}
+	return 0;
 }
 
 /* Removed by others meanwhile (down, rm) is fine. */
@@ -291,11 +327,13 @@ static int reap_run(struct app *app, void *opts, const struct strv *args, struct
 {
 	auto_close int fd = gen_watch(&app->dirs, args->v[0], e);
 
+	(void)opts;
 	if (fd < 0)
 		return fd;
 	app->name = args->v[0];
 	if (chdir("/") < 0) /* nobody's folder is kept busy */
 		return err_sys(e, "chdir '/'");
+	TRY(await_owner(args->v[2], e));
 	for (;;) {
 		AUTO_DONE(ctr_row_done) struct ctr_row c = { 0 };
 		struct pollfd p = { fd, POLLIN, 0 };
@@ -304,14 +342,14 @@ static int reap_run(struct app *app, void *opts, const struct strv *args, struct
 		if (r != 0 || c.state == CTR_REMOVING)
 			return r < 0 ? r : 0;
 		if (is_over(&c))
-			return remove_again(app, &c, e);
+			return remove_again(app, c.id, e);
 		if (poll(&p, 1, -1) > 0)
 			gen_drain(fd);
 	}
 }
 
-const struct cmd cmd_reap = { "reap", reap_run, CMD_STATE | CMD_ROOT | CMD_HIDDEN, NULL, 0, "PROJECT ID",
-			      "What run -d --rm leaves behind: waits for the container, removes it", 2, 2 };
+const struct cmd cmd_reap = { "reap", reap_run, CMD_STATE | CMD_ROOT | CMD_HIDDEN, NULL, 0, "PROJECT ID PID",
+			      "What run --rm leaves behind: waits for the container, removes it", 3, 3 };
 
 /* --- attach ------------------------------------------------------------------------------------------------------ */
 

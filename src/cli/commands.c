@@ -33,6 +33,7 @@ const struct cmd *const commands[] = {
 	&cmd_run,
 	&cmd_scale,
 	&cmd_start,
+	&cmd_stats,
 	&cmd_stop,
 	&cmd_top,
 	&cmd_unpause,

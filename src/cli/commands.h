@@ -33,6 +33,7 @@ extern const struct cmd cmd_restart;
 extern const struct cmd cmd_rm;
 extern const struct cmd cmd_scale;
 extern const struct cmd cmd_start;
+extern const struct cmd cmd_stats;
 extern const struct cmd cmd_stop;
 extern const struct cmd cmd_top;
 extern const struct cmd cmd_unpause;

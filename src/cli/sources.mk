@@ -52,6 +52,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_pull.c \
 	src/cli/cmd_push.c \
 	src/cli/cmd_run.c \
+	src/cli/cmd_stats.c \
 	src/cli/cmd_stop.c \
 	src/cli/cmd_top.c \
 	src/cli/cmd_up.c \

@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# commands.bats: run whose reader or owner goes away, wait --down-project, stats, export, commit, completion
+
+load lib
+
+no() { # STATUS TEXT CMD…: it fails like that
+	local code=$1 want=$2
+	shift 2
+	run gantry "$@"
+	[ "$status" = "$code" ] && [[ $output == *"$want"* ]] || { echo "gantry $*: $status $output"; return 1; }
+}
+
+@test "run: ends with 1 when nobody reads any more; its container goes on, and with --rm goes at its end" {
+	project pipes <<<'services: {a: {image: "tiny:1", stop_signal: SIGKILL}}'
+	run bash -c 'gantry run -q -T --rm --name pipes-x a sh -c "while [ ! -e /go ]; do echo y; sleep 0.1; done" </dev/null 2>err 3>&- | head -n 1; echo "${PIPESTATUS[0]}"'
+	[ "$output" = $'y\n1' ]
+	grep -q 'write /dev/stdout: broken pipe' err
+	is running gantry ps -a --format '{{.State}}' a
+	touch "/proc/$(gantry ps -a --format '{{.Pid}}' a)/root/go"
+	soon is "" gantry ps -aq
+	soon eval "! pgrep -f '[r]eap pipes '"
+	gantry down
+}
+
+@test "run --rm: killed with -9 itself, its container still goes at its end" {
+	project killed <<<'services: {a: {image: "tiny:1", stop_signal: SIGKILL}}'
+	gantry run -q -T --rm --name killed-x a sh -c 'echo up; while [ ! -e /go ]; do sleep 0.1; done' </dev/null >out 3>&- & local p=$!
+	soon grep -q up out
+	kill -9 $p
+	wait $p || true
+	is running gantry ps -a --format '{{.State}}' a
+	touch "/proc/$(gantry ps -a --format '{{.Pid}}' a)/root/go"
+	soon is "" gantry ps -aq
+	soon eval "! pgrep -f '[r]eap killed '"
+	gantry down
+}
+
+@test "wait --down-project: the first end takes all down; its status is ours" {
+	project waits <<-'Y'
+	services:
+	  a: {image: "tiny:1", command: [sh, -c, "while [ ! -e /go ]; do sleep 0.1; done; exit 7"], stop_signal: SIGKILL}
+	  b: {image: "tiny:1", stop_signal: SIGKILL}
+	Y
+	gantry up -d
+	gantry wait --down-project a b >out 2>&1 3>&- & local p=$!
+	sleep 0.3
+	kill -0 $p
+	touch "/proc/$(pid a)/root/go"
+	local rc=0; wait $p || rc=$?
+	[ $rc = 7 ]
+	grep -q 'exited with status code 7' out
+	is "" gantry ps -aq
+	is "" gantry network ls -q
+	no 1 "no containers" wait --down-project a
+}
+
+@test "stats: columns, units, fields, limits, a busy one" {
+	project stat <<-'Y'
+	services:
+	  a: {image: "tiny:1", mem_limit: 64m, stop_signal: SIGKILL}
+	  busy: {image: "tiny:1", command: [sh, -c, "while :; do :; done"], stop_signal: SIGKILL}
+	  off: {image: "tiny:1", stop_signal: SIGKILL}
+	Y
+	gantry up -d
+	gantry stop off
+	run gantry stats --no-stream
+	[ "$status" = 0 ] && [ "${#lines[@]}" = 3 ]
+	[ "$(xargs <<<"${lines[0]}")" = "CONTAINER ID NAME CPU % MEM USAGE / LIMIT MEM % NET I/O BLOCK I/O PIDS" ]
+	[[ ${lines[1]} =~ ^[0-9a-f]{12}\ +stat-a-1\ +[0-9.]+%\ +[0-9.]+(KiB|MiB)\ /\ 64MiB\ +[0-9.]+%\ +[0-9.]+k?B\ /\ [0-9.]+k?B\ +[0-9.]+[kM]?B\ /\ [0-9.]+[kM]?B\ +1$ ]] || { echo "${lines[1]}"; false; }
+	gantry stats --no-stream --format json busy | python3 -c '
+import json,sys
+o=json.loads(sys.stdin.read())
+assert sorted(o)==["BlockIO","CPUPerc","Container","ID","MemPerc","MemUsage","Name","NetIO","PIDs"], o
+assert o["Name"]=="stat-busy-1" and 5 < float(o["CPUPerc"][:-1]) < 130, o'
+	[[ $(gantry stats --no-stream --no-trunc --format '{{.ID}} {{.Name}}' a) =~ ^[0-9a-f]{64}\ stat-a-1$ ]]
+	is "stat-off-1 0.00% 0B / 0B 0.00% 0B / 0B 0B / 0B 0" gantry stats --no-stream -a --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.MemPerc}} {{.NetIO}} {{.BlockIO}} {{.PIDs}}' off
+	# live: one line after another, until nobody reads
+	run bash -c 'timeout 20 gantry stats --format "{{.Name}}" a 3>&- | head -n 2; echo "${PIPESTATUS[0]}"'
+	[ "$output" = $'stat-a-1\nstat-a-1\n0' ]
+	run bash -c 'timeout 3 gantry --ansi always stats a 3>&-'
+	[ "$status" = 124 ] && [[ $output == *$'\033[H'*$'\033[K'*$'\033[J'* ]]
+	no 1 "no such service: nope" stats nope
+	gantry down -t 0
+	is 1 sh -c 'gantry stats --no-stream | wc -l'
+}
