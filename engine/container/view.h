@@ -13,3 +13,7 @@ struct err;
  * Runs or is paused: through /proc/PID/root, with all its mounts. Else the root is put together in a new mount namespace, which the caller (without
  * threads) is in from then on, with the user's mounts and nothing else; the project must be locked, so that nobody starts it meanwhile. */
 int ctr_view_open(const struct dirs *d, const struct ctr_row *c, const struct ctr_spec *spec, struct err *e);
+/* An O_PATH descriptor of what the container's root holds by itself: its layers, with nothing mounted on them (no volumes, no /proc), for whoever packs
+ * it up. For one that runs the caller (without threads) is in the container's mount namespace for a moment; its working folder stays. For one that does
+ * not run as ctr_view_open. -ENOSYS: a kernel before 5.12, and it runs. */
+int ctr_root_open(const struct dirs *d, const struct ctr_row *c, const struct ctr_spec *spec, struct err *e);

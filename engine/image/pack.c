@@ -471,13 +471,14 @@ static int object_put(struct packer *p, int object, const char *as, struct err *
 		if (fd < 0)
 			return err_sys(e, "open");
 	}
-	TRY(entry_put(p, object, "", as, &st, fd, e));
+	if (*as)
+		TRY(entry_put(p, object, "", as, &st, fd, e));
 	return S_ISDIR(st.st_mode) ? tree_put(p, fd, as, e) : 0;
 }
 
 int pack_object(int object, const char *as, int fd, struct err *e)
 {
-	struct packer p = { .fd = fd, .cross = true, .links = MAP_INIT(free), .buf = xmalloc(BUFFER) };
+	struct packer p = { .fd = fd, .cross = *as, .links = MAP_INIT(free), .buf = xmalloc(BUFFER) };
 	int r = object_put(&p, object, as, e);
 
 	if (r < 0)

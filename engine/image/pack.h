@@ -19,7 +19,8 @@ int tar_put_padding(int fd, int64_t size, struct err *e);
 int tar_put_end(int fd, struct err *e);
 /* Writes the archive of the folder DIRFD to FD. Other file systems are not entered, sockets are left out. One pass: each file is read once. */
 int pack_tree(int dirfd, int fd, struct err *e);
-/* The archive of one object (O_PATH), a folder with all that is in it, under the name AS ("." for a folder: "./…" names). */
+/* The archive of one object (O_PATH), a folder with all that is in it, under the name AS ("." for a folder: "./…" names). AS "": what is in the
+ * folder without an entry for itself ("bin/", "bin/sh"), and no other file systems, as docker export has it. */
 int pack_object(int object, const char *as, int fd, struct err *e);
 /* The archive of a layer: FOLDER as layer.h describes it, whiteouts in FORM become .wh.NAME, opaque folders .wh..wh..opq, no entry for the root.
  * To FD (-1: nowhere) and into DIGEST (NULL). *RET_SIZE: bytes of all files, *RET_TAR: of the archive (each may be NULL). Needs CAP_SYS_ADMIN to see

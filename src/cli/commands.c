@@ -10,6 +10,7 @@ const struct cmd *const commands[] = {
 	&cmd_down,
 	&cmd_events,
 	&cmd_exec,
+	&cmd_export,
 	&cmd_image,
 	&cmd_host,
 	&cmd_images,

@@ -12,6 +12,7 @@ extern const struct cmd cmd_create;
 extern const struct cmd cmd_down;
 extern const struct cmd cmd_events;
 extern const struct cmd cmd_exec;
+extern const struct cmd cmd_export;
 extern const struct cmd cmd_image, cmd_image_save, cmd_image_history;
 extern const struct cmd cmd_host;
 extern const struct cmd cmd_images;

@@ -37,6 +37,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_events.c \
 	src/cli/cmd_cp.c \
 	src/cli/cmd_exec.c \
+	src/cli/cmd_export.c \
 	src/cli/cmd_host.c \
 	src/cli/cmd_image.c \
 	src/cli/cmd_image_history.c \

@@ -83,3 +83,35 @@ assert o["Name"]=="stat-busy-1" and 5 < float(o["CPUPerc"][:-1]) < 130, o'
 	gantry down -t 0
 	is 1 sh -c 'gantry stats --no-stream | wc -l'
 }
+
+@test "export: the files of the root and nothing that is mounted on it, running, paused, stopped" {
+	project expo <<-'Y'
+	services:
+	  a: {image: "tiny:1", scale: 2, volumes: ["data:/data"], tmpfs: [/scratch], read_only: false, stop_signal: SIGKILL}
+	volumes: {data: {}}
+	Y
+	gantry up -d
+	gantry exec -T a sh -c 'echo new >/root/new; rm /etc/group; ln -s /etc/passwd /link; ln /root/new /root/hard; chown 7:8 /root/new; echo v >/data/v; echo s >/scratch/s'
+	gantry export -o one.tar a
+	[ "$(tar -xOf one.tar root/hard root/new 2>/dev/null | sort -u)" = new ]
+	tar -tf one.tar >names
+	grep -qx 'bin/busybox' names && grep -qx 'data/' names && grep -qx 'proc/' names && grep -qx 'link' names
+	! grep -qE '^(\./|/)|^data/v|^scratch/s|^proc/.|^sys/.|^etc/group$' names
+	[ "$(tar --numeric-owner -tvf one.tar root/hard root/new | grep -c '7/8')" = 2 ]
+	[ -z "$(tar -xOf one.tar etc/hosts 2>/dev/null)" ]
+	gantry pause a
+	gantry export a | cmp - one.tar
+	gantry unpause a
+	gantry export --index 2 a | tar -tf - | grep -qx etc/group
+	gantry stop a
+	gantry export a >two.tar
+	cmp one.tar two.tar || { tar -tvf one.tar >1; tar -tvf two.tar >2; diff 1 2; }
+	[ -z "$(ls ./*.part 2>/dev/null)" ]
+	mkdir dir
+	no 1 "is a folder" export -o dir a
+	no 1 "no such service: nope" export nope
+	no 1 "is not running container #9" export --index 9 a
+	no 1 "No such file or directory" export -o no/where a
+	gantry image import one.tar again:1 >/dev/null
+	gantry down -v -t 0
+}
