@@ -18,6 +18,7 @@
 struct db;
 struct dirs;
 struct err;
+struct gc;
 /* "sha256-HEX". Caller frees. */
 char *blob_name(const char *digest);
 /* 0: *RET_FD to read (*RET_WHOLE), or the locked part to append to. 1: somebody else downloads it: *RET_FD waits for the lock with flock(2), then ask
@@ -29,5 +30,5 @@ int blob_keep(int dirfd, const char *digest, struct err *e);
 int blob_put(const struct dirs *d, const char *digest, const char *text, size_t n, struct err *e);
 /* -ENOENT: not here. Its digest is verified. Caller frees. */
 int blob_read(const struct dirs *d, const char *digest, size_t max, char **ret, size_t *ret_n, struct err *e);
-/* Removes blobs of no image, and parts that nobody went on with for a day. While nothing is loaded or pulled (image_layers_lock). */
-int blob_collect(struct db *db, struct err *e);
+/* Removes blobs of no image and no layer, and parts that nobody goes on with. While nothing is loaded or pulled (image_layers_lock): see gc.h. */
+int blob_collect(struct db *db, struct gc *g, struct err *e);

@@ -4,7 +4,7 @@ libimage_a_SOURCES = \
 	engine/image/blob.c engine/image/blob.h engine/image/blob_collect.c engine/image/change.c engine/image/change.h engine/image/config.c engine/image/cred.c \
 	engine/image/cred.h engine/image/driver.c \
 	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
-	engine/image/image_blobs.c engine/image/image_blobs.h engine/image/image_save.c \
+	engine/image/gc.c engine/image/gc.h engine/image/image_blobs.c engine/image/image_blobs.h engine/image/image_save.c \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/program.c engine/image/program.h engine/image/ref.c engine/image/ref.h \

@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/image/store.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "base/alloc.h"
 #include "base/dirs.h"
 #include "base/err.h"
-#include "base/fail.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
-#include "engine/image/blob.h"
 #include "engine/image/ref.h"
 #include "state/container_store.h"
 #include "state/db.h"
@@ -233,7 +227,7 @@ static int name_in_use(struct db *db, const char *ref, char **ret, struct err *e
 	return rc < 0 ? rc : 0;
 }
 
-int image_remove(struct db *db, const char *ref, bool force, struct strv *report, struct err *e)
+int image_unlist(struct db *db, const char *ref, bool force, struct strv *report, struct err *e)
 {
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
 	auto_free char *by_name = NULL;
@@ -252,145 +246,13 @@ int image_remove(struct db *db, const char *ref, bool force, struct strv *report
 		strv_clear(report);
 		return r;
 	}
-	TRY(db_sync(db, e));
+	return db_sync(db, e);
+}
+
+int image_remove(struct db *db, const char *ref, bool force, struct strv *report, struct err *e)
+{
+	TRY(image_unlist(db, ref, force, report, e));
 	return image_collect(db, report, e);
-}
-
-/* ---- what nobody needs --------------------------------------------------------------------------------------------------------------------------- */
-
-/* A folder of layers/ leaves under a name of its own; what is in the trash may be deleted at any time. */
-static int to_trash(const struct dirs *d, const char *hex, struct err *e)
-{
-	char random[17];
-	auto_free char *from = dirs_root(d, "images/layers/%s", hex), *to = NULL;
-
-	id_hex(random, 16);
-	to = dirs_root(d, "trash/layer-%.16s-%s", hex, random);
-	FP("image.layer.trash", e);
-	if (rename(from, to) < 0 && errno != ENOENT)
-		return err_sys(e, "move '%s' away", from);
-	return 0;
-}
-
-static int names_in(const char *path, struct strv *ret, struct err *e)
-{
-	DIR *dir = opendir(path);
-	struct dirent *ent;
-
-	if (!dir)
-		return errno == ENOENT ? 0 : err_sys(e, "read '%s'", path);
-	while ((ent = readdir(dir)))
-		if (ent->d_name[0] != '.')
-			strv_add(ret, ent->d_name);
-	closedir(dir);
-	return 0;
-}
-
-/* A layer that is the parent of one in use stays, also when no image mounts it (it is below an opaque root). */
-static int delete_unused(struct db *db, struct strv *gone, struct err *e)
-{
-	AUTO_STRV(unused);
-
-	TRY(layer_unused(db, &unused, e));
-	for (size_t i = 0; i < unused.n; i++) {
-		AUTO_ERR(why);
-		int r = layer_delete(db, unused.v[i], &why);
-
-		if (r == -EBUSY)
-			continue;
-		if (r < 0)
-			return err_move(e, &why);
-		strv_add(gone, unused.v[i]);
-	}
-	return 0;
-}
-
-static int delete_rows(struct db *db, struct strv *gone, struct err *e)
-{
-	TRY(db_begin(db, e));
-	if (delete_unused(db, gone, e) < 0 || db_commit(db, e) < 0) {
-		db_rollback(db);
-		return -e->code;
-	}
-	return gone->n ? db_sync(db, e) : 0;
-}
-
-/* Folders without a row: what a crash left between rename and row, or between row and removal. */
-static int sweep_layers(struct db *db, struct err *e)
-{
-	const struct dirs *d = db_dirs(db);
-	auto_free char *path = dirs_root(d, "images/layers");
-	AUTO_STRV(there);
-	AUTO_STRV(rows);
-
-	TRY(names_in(path, &there, e));
-	TRY(layer_list(db, &rows, e));
-	for (size_t i = 0; i < there.n; i++) {
-		bool known = false;
-
-		for (size_t k = 0; k < rows.n && !known; k++)
-			known = streq(digest_hex_part(rows.v[k]), there.v[i]);
-		if (!known)
-			TRY(to_trash(d, there.v[i], e));
-	}
-	return 0;
-}
-
-static int empty_trash(const struct dirs *d, struct err *e)
-{
-	auto_free char *path = dirs_root(d, "trash");
-	AUTO_STRV(there);
-	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "open '%s'", path);
-	TRY(names_in(path, &there, e));
-	for (size_t i = 0; i < there.n; i++)
-		if (str_starts(there.v[i], "layer-"))
-			TRY(file_remove_tree(fd, there.v[i], e));
-	return 0;
-}
-
-/* Temporary folders whose lock nobody holds any more. */
-static int sweep_tmp(const struct dirs *d, struct err *e)
-{
-	auto_free char *path = dirs_root(d, "images/tmp");
-	AUTO_STRV(there);
-	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "open '%s'", path);
-	TRY(names_in(path, &there, e));
-	for (size_t i = 0; i < there.n; i++) {
-		auto_close int one = openat(fd, there.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-		if (one >= 0 && flock(one, LOCK_EX | LOCK_NB) < 0)
-			continue;
-		TRY(file_remove_tree(fd, there.v[i], e));
-	}
-	return 0;
-}
-
-int image_collect(struct db *db, struct strv *report, struct err *e)
-{
-	const struct dirs *d = db_dirs(db);
-	auto_close int fd = -1;
-	AUTO_STRV(gone);
-
-	TRY(sweep_tmp(d, e));
-	/* Loads hold it shared, from when they ask what is there until their rows are written: then it is left to the next one. */
-	if (image_layers_lock(d, true, &fd, e) != 0)
-		return e->code ? -e->code : 0;
-	TRY(delete_rows(db, &gone, e));
-	FP("image.layer.unlink", e);
-	for (size_t i = 0; i < gone.n; i++) {
-		TRY(to_trash(d, digest_hex_part(gone.v[i]), e));
-		if (report)
-			strv_addf(report, "Deleted: %s", gone.v[i]);
-	}
-	TRY(sweep_layers(db, e));
-	TRY(blob_collect(db, e));
-	return empty_trash(d, e);
 }
 
 int image_layers_lock(const struct dirs *d, bool to_remove, int *ret_fd, struct err *e)

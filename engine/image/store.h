@@ -45,6 +45,8 @@ bool layer_is_opaque(const struct dirs *d, const char *chain_id);
 /* Removes a name, or (id) all names and the image; layers that nobody uses go. -EBUSY naming the containers that use it unless FORCE. Reports what
  * was untagged/deleted as lines in REPORT ("Untagged: x", "Deleted: sha256:…"). */
 int image_remove(struct db *db, const char *ref, bool force, struct strv *report, struct err *e);
+/* The same but for the layers: they go with the next image_collect(). */
+int image_unlist(struct db *db, const char *ref, bool force, struct strv *report, struct err *e);
 /* Deletes what nobody needs: layers of no image, folders of killed loads. Skips layers while something is loaded. REPORT may be NULL. */
 int image_collect(struct db *db, struct strv *report, struct err *e);
 int image_tag(struct db *db, const char *source, const char *target, struct err *e);

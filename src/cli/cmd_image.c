@@ -11,16 +11,15 @@
 #include "base/tty.h"
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/image_filter.h"
 #include "cli/object_view.h"
 #include "engine/image/inspect.h"
 #include "engine/image/load.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
-#include "state/container_store.h"
 #include "state/db.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 
 enum { SHORT_ID = 12 };
 
@@ -144,7 +143,7 @@ struct ls_opts {
 static const struct opt ls_rows[] = {
 	OPT('a', "all", OPT_BOOL, struct ls_opts, all, NULL, "Show all images (the default: there are no hidden ones)"),
 	OPT(0, "digests", OPT_BOOL, struct ls_opts, digests, NULL, "Show digests"),
-	OPT('f', "filter", OPT_LIST, struct ls_opts, filter, "KEY=VALUE", "dangling=BOOL, reference=PATTERN, label=KEY[=VALUE]"),
+	OPT('f', "filter", OPT_LIST, struct ls_opts, filter, "KEY=VALUE", IMAGE_FILTER_LS),
 	OPT(0, "format", OPT_STR, struct ls_opts, format, "FORMAT", "table, json or a Go template"),
 	OPT(0, "no-trunc", OPT_BOOL, struct ls_opts, no_trunc, NULL, "Do not shorten ids"),
 	OPT('q', "quiet", OPT_BOOL, struct ls_opts, quiet, NULL, "Only ids"),
@@ -159,58 +158,6 @@ static const struct format_column ls_digest_columns[] = {
 	{ "Size", "SIZE" }, { "CreatedAt", "CREATED AT" }, { NULL, NULL }
 };
 
-static bool has_label(const struct image_row *row, const char *want)
-{
-	AUTO_DONE(image_config_done) struct image_config config = { 0 };
-	AUTO_ERR(ignored);
-	size_t n = strlen(want);
-
-	if (image_config_parse(row->config, &config, &ignored) < 0)
-		return false;
-	for (size_t i = 0; i < config.labels.n; i++) {
-		const char *label = config.labels.v[i];
-
-		if (strchr(want, '=') ? streq(label, want) : strncmp(label, want, n) == 0 && label[n] == '=')
-			return true;
-	}
-	return false;
-}
-
-/* Go's path.Match over the familiar name, with and without its tag. */
-static bool matches_reference(const char *name, const char *pattern)
-{
-	const char *familiar = ref_familiar(name), *colon = strrchr(familiar, ':');
-	auto_free char *bare = colon && !strchr(colon, '/') ? xstrndup(familiar, (size_t)(colon - familiar)) : xstrdup(familiar);
-
-	return *name && (fnmatch(pattern, familiar, FNM_PATHNAME) == 0 || fnmatch(pattern, bare, FNM_PATHNAME) == 0);
-}
-
-/* NAME "": an image without one. 1: it passes. */
-static int passes(const struct image_row *row, const char *name, const struct strv *filters, const struct strv *args, struct err *e)
-{
-	if (args->n && !matches_reference(name, args->v[0]))
-		return 0;
-	for (size_t i = 0; i < filters->n; i++) {
-		const char *f = filters->v[i], *value;
-		bool dangling;
-
-		if ((value = str_after(f, "dangling="))) {
-			TRY(num_bool(value, &dangling, e));
-			if (dangling != !*name)
-				return 0;
-		} else if ((value = str_after(f, "reference="))) {
-			if (!matches_reference(name, value))
-				return 0;
-		} else if ((value = str_after(f, "label="))) {
-			if (!has_label(row, value))
-				return 0;
-		} else {
-			return err_set(e, EINVAL, "invalid filter '%s': there are dangling, reference and label", f);
-		}
-	}
-	return 1;
-}
-
 static char *shown_id(const char *id, bool whole)
 {
 	const char *hex = str_after(id, "sha256:");
@@ -218,14 +165,16 @@ static char *shown_id(const char *id, bool whole)
 	return whole || !hex ? xstrdup(id) : xstrndup(hex, SHORT_ID);
 }
 
-static int ls_line(struct format *f, const struct image_row *row, const char *name, bool whole, struct err *e)
+static int ls_line(struct app *app, struct format *f, const struct image_row *row, const char *name, bool whole, struct err *e)
 {
 	AUTO(json_free) struct cJSON *o = json_object();
 	const char *familiar = ref_familiar(name), *at = strchr(familiar, '@'), *colon = at ? NULL : strrchr(familiar, ':');
 	auto_free char *repository = xstrndup(familiar, at ? (size_t)(at - familiar) : colon ? (size_t)(colon - familiar) : strlen(familiar));
 	auto_free char *id = shown_id(row->id, whole), *size = num_size_text((uint64_t)row->size), *ago = NULL, *since = NULL;
+	AUTO_DONE(image_remote_done) struct image_remote remote = { 0 };
 	char created[TIME_TEXT] = "N/A";
 
+	TRY(image_remote_get(app->db, name, &remote, e));
 	if (row->created_ns > 0) {
 		time_rfc3339(row->created_ns, created);
 		ago = num_ago_text((time_now_ns() - row->created_ns) / 1000000000);
@@ -234,7 +183,8 @@ static int ls_line(struct format *f, const struct image_row *row, const char *na
 	json_add_str(o, "Containers", "N/A");
 	json_add_str(o, "CreatedAt", created);
 	json_add_str(o, "CreatedSince", since ? since : "N/A");
-	json_add_str(o, "Digest", at ? at + 1 : row->manifest ? row->manifest : "<none>");
+	/* what the name stands for in its registry: of the index, where there is one */
+	json_add_str(o, "Digest", at ? at + 1 : remote.digest && streq(remote.id, row->id) ? remote.digest : row->manifest ? row->manifest : "<none>");
 	json_add_str(o, "ID", id);
 	json_add_str(o, "Repository", *repository ? repository : "<none>");
 	json_add_str(o, "SharedSize", "N/A");
@@ -246,7 +196,7 @@ static int ls_line(struct format *f, const struct image_row *row, const char *na
 }
 
 /* One line per name of an image; one for an image without. */
-static int ls_image(struct app *app, struct format *f, const char *id, const struct ls_opts *o, const struct strv *args, struct strv *ids, struct err *e)
+static int ls_image(struct app *app, struct format *f, const char *id, const struct ls_opts *o, const struct image_filter *filter, struct strv *ids, struct err *e)
 {
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
 	AUTO_STRV(names);
@@ -260,13 +210,10 @@ static int ls_image(struct app *app, struct format *f, const char *id, const str
 	for (size_t i = 0; i < names.n; i++) {
 		auto_free char *shown = shown_id(id, o->no_trunc);
 
-		r = passes(&row, names.v[i], &o->filter, args, e);
-		if (r < 0)
-			return r;
-		if (r == 0)
+		if (!image_filter_passes(filter, &row, names.v[i]))
 			continue;
 		strv_add_unique(ids, shown);
-		TRY(ls_line(f, &row, names.v[i], o->no_trunc, e));
+		TRY(ls_line(app, f, &row, names.v[i], o->no_trunc, e));
 	}
 	return 0;
 }
@@ -274,15 +221,19 @@ static int ls_image(struct app *app, struct format *f, const char *id, const str
 static int ls_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct ls_opts *o = opts;
+	AUTO_DONE(image_filter_done) struct image_filter filter = { 0 };
 	AUTO_STRV(all);
 	AUTO_STRV(ids);
 	struct format *f;
 	int r = 0;
 
+	TRY(image_filter_parse(app->db, &o->filter, IMAGE_FILTER_LS, &filter, e));
+	if (args->n)
+		image_filter_reference(&filter, args->v[0]);
 	TRY(image_list(app->db, &all, e));
 	TRY(format_new(o->format, o->digests ? ls_digest_columns : ls_columns, o->digests ? 6 : 5, false, &f, e));
 	for (size_t i = 0; r >= 0 && i < all.n; i++)
-		r = ls_image(app, f, all.v[i], o, args, &ids, e);
+		r = ls_image(app, f, all.v[i], o, &filter, &ids, e);
 	if (r >= 0 && o->quiet)
 		print_lines(&ids);
 	if (r < 0 || o->quiet)
@@ -295,7 +246,7 @@ static int ls_run(struct app *app, void *opts, const struct strv *args, struct e
 static const struct cmd cmd_image_ls = { "ls", ls_run, CMD_STATE_READ, ls_rows, sizeof(struct ls_opts), "[OPTIONS] [REPOSITORY[:TAG]]", "List images", 0, 1,
 					 "list" };
 
-/* ---- rm, prune, tag, inspect ---- */
+/* ---- rm, tag, inspect ---- */
 
 struct rm_opts {
 	bool force;
@@ -323,42 +274,6 @@ static int rm_run(struct app *app, void *opts, const struct strv *args, struct e
 
 static const struct cmd cmd_image_rm = { "rm", rm_run, CMD_STATE | CMD_ROOT, rm_rows, sizeof(struct rm_opts), "[OPTIONS] IMAGE [IMAGE...]",
 					 "Remove names, and images that have none left", 1, -1, "remove" };
-
-struct prune_opts {
-	bool all, force;
-};
-static const struct opt prune_rows[] = {
-	OPT('a', "all", OPT_BOOL, struct prune_opts, all, NULL, "Also images that have a name but no container"),
-	OPT('f', "force", OPT_BOOL, struct prune_opts, force, NULL, "Do not ask"),
-	OPT_END
-};
-
-static int prune_run(struct app *app, void *opts, const struct strv *args, struct err *e)
-{
-	const struct prune_opts *o = opts;
-	AUTO_STRV(all);
-	AUTO_STRV(report);
-
-	(void)args;
-	if (!o->force && !object_agreed(o->all ? "Remove all images that no container uses?" : "Remove all images without a name that no container uses?"))
-		return 0;
-	TRY(image_list(app->db, &all, e));
-	for (size_t i = 0; i < all.n; i++) {
-		AUTO_DONE(ctr_rows_done) struct ctr_rows users = CTR_ROWS_INIT;
-		AUTO_STRV(names);
-
-		TRY(image_names_of(app->db, all.v[i], &names, e));
-		TRY(ctr_by_image(app->db, all.v[i], &users, e));
-		if (users.n == 0 && (o->all || names.n == 0))
-			TRY(image_remove(app->db, all.v[i], true, &report, e));
-	}
-	TRY(image_collect(app->db, &report, e));
-	print_lines(&report);
-	return 0;
-}
-
-static const struct cmd cmd_image_prune = { "prune", prune_run, CMD_STATE | CMD_ROOT, prune_rows, sizeof(struct prune_opts), "[OPTIONS]",
-					    "Remove images that nobody uses", 0, 0 };
 
 static int tag_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {

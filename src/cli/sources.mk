@@ -40,7 +40,12 @@ libcli_a_SOURCES = \
 	src/cli/cmd_export.c \
 	src/cli/cmd_host.c \
 	src/cli/cmd_image.c \
+	src/cli/cmd_df.c \
+	src/cli/cmd_gc.c \
 	src/cli/cmd_image_history.c \
+	src/cli/cmd_image_prune.c \
+	src/cli/image_filter.c \
+	src/cli/image_filter.h \
 	src/cli/cmd_image_save.c \
 	src/cli/cmd_images.c \
 	src/cli/cmd_info.c \

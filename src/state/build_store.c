@@ -38,3 +38,30 @@ int build_cache_prune(struct db *db, int64_t before_ns, struct err *e)
 {
 	return stmt_do(DB_STMT(db, SQL_BUILD_PRUNE, e, V(before_ns)), e);
 }
+
+int build_cache_usage(struct db *db, struct build_usage *ret, struct err *e)
+{
+	struct stmt *s = db_stmt(db, SQL_BUILD_USAGE, e);
+	int r = stmt_one(s, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct build_usage){ stmt_int(s, 0), stmt_int(s, 1), stmt_int(s, 2) };
+	stmt_reset(s);
+	return 0;
+}
+
+int build_cache_trim(struct db *db, int64_t max, struct err *e)
+{
+	for (;;) {
+		struct build_usage u = { 0 };
+		int r;
+
+		TRY(build_cache_usage(db, &u, e));
+		if (u.bytes <= max)
+			return 0;
+		TRY(r = stmt_run(db_stmt(db, SQL_BUILD_DROP_OLDEST, e), e));
+		if (r == 0)
+			return 0;
+	}
+}

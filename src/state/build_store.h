@@ -17,3 +17,10 @@ int build_cache_put(struct db *db, const char *key, const char *chain_id, int64_
 int build_cache_touch(struct db *db, const char *key, int64_t now_ns, struct err *e);
 /* Forgets what was of no use since BEFORE_NS; the layers go with the next image_collect(). */
 int build_cache_prune(struct db *db, int64_t before_ns, struct err *e);
+/* Forgets what was of no use for longest until the layers that only the cache needs have at most MAX bytes. In a transaction. */
+int build_cache_trim(struct db *db, int64_t max, struct err *e);
+/* Steps that are remembered; layers that only they need, and their bytes. */
+struct build_usage {
+	int64_t steps, layers, bytes;
+};
+int build_cache_usage(struct db *db, struct build_usage *ret, struct err *e);

@@ -154,6 +154,13 @@ const char *const sql_text[SQL_COUNT] = {
 			  "ON CONFLICT (key) DO UPDATE SET chain_id = ?2, created_ns = ?3, used_ns = ?4",
 	[SQL_BUILD_TOUCH] = "UPDATE build_cache SET used_ns = ?2 WHERE key = ?1 AND used_ns < ?2 - 3600000000000",
 	[SQL_BUILD_PRUNE] = "DELETE FROM build_cache WHERE used_ns < ?1",
+	/* Of layers that no image needs. */
+	[SQL_BUILD_USAGE] = "SELECT (SELECT count(*) FROM build_cache), count(*), coalesce(sum(size), 0) FROM layer l WHERE "
+			    "EXISTS (SELECT 1 FROM build_cache b WHERE b.chain_id = l.chain_id) AND "
+			    "NOT EXISTS (SELECT 1 FROM image_layer i WHERE i.chain_id = l.chain_id)",
+	[SQL_BUILD_DROP_OLDEST] = "DELETE FROM build_cache WHERE chain_id = (SELECT b.chain_id FROM build_cache b WHERE NOT EXISTS "
+				  "(SELECT 1 FROM image_layer i WHERE i.chain_id = b.chain_id) AND (SELECT size FROM layer l WHERE "
+				  "l.chain_id = b.chain_id) > 0 GROUP BY b.chain_id ORDER BY max(b.used_ns), b.chain_id LIMIT 1)",
 
 	[SQL_EVENT_ADD] = "INSERT INTO event (time_ns, type, action, project, service, actor, attributes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_EVENT_TRIM] = "DELETE FROM event WHERE seq <= ?1",
