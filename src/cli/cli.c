@@ -30,7 +30,7 @@ static const char *const progress_names[] = { "auto", "tty", "plain", "json", "q
 #define DRY_RUN_ROW OPT(0, "dry-run", OPT_BOOL, struct global_opts, dry_run, NULL, "Print what would be done, change nothing")
 /* docker compose takes it behind the command too. */
 static const struct opt anywhere_rows[] = { DRY_RUN_ROW, OPT_END };
-static const struct opt global_rows[] = {
+const struct opt cli_global_rows[] = {
 	OPT('f', "file", OPT_LIST, struct global_opts, files, "FILE", "Compose file, repeatable, merged in order; - reads standard input"),
 	OPT('p', "project-name", OPT_STR, struct global_opts, project_name, "NAME", "Project name"),
 	OPT(0, "profile", OPT_LIST, struct global_opts, profiles, "NAME", "Profile to activate, repeatable; * means all"),
@@ -64,12 +64,36 @@ static bool has_alias(const struct cmd *c, const char *name)
 	return strv_has(&all, name);
 }
 
-static const struct cmd *find_cmd(const struct cmd *const *list, const char *name)
+const struct cmd *cli_find(const struct cmd *const *list, const char *name)
 {
 	for (; *list; list++)
 		if (streq((*list)->name, name) || has_alias(*list, name))
 			return *list;
 	return NULL;
+}
+
+/* Commands of docker compose that are not here, and why; "alpha x" is told like x. */
+static const struct {
+	const char *name, *why, *hint;
+} elsewhere[] = {
+	{ "watch", "watching sources is not there yet", "'gantry up -d --build' brings changes in" },
+	{ "publish", "projects are not published to registries", "'gantry push' uploads images, 'gantry config -o FILE' writes the project" },
+	{ "bridge", "projects are not turned into other formats", "'gantry config --format json' is what other tools can read" },
+	{ "viz", "no pictures are made", "'gantry plan' shows services in their order" },
+	{ "generate", "no file is made from containers", "'gantry inspect NAME' shows a container" },
+	{ "dry-run", "--dry-run is an option of every command", "gantry up --dry-run" },
+};
+
+static int not_here(const char *name, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+		if (!streq(elsewhere[i].name, name))
+			continue;
+		err_set(e, ENOTSUP, "'%s' is not here: %s", name, elsewhere[i].why);
+		err_hint(e, "%s", elsewhere[i].hint);
+		return err_exit(e, 1);
+	}
+	return 0;
 }
 
 static int unknown_cmd(const struct cmd *const *list, const char *group, const char *name, struct err *e)
@@ -96,7 +120,7 @@ static void print_commands(const struct cmd *const *list, FILE *out)
 static void print_main_help(FILE *out)
 {
 	fprintf(out, "Usage: gantry [OPTIONS] COMMAND\n\nCompose for Linux without Docker\n\nOptions:\n");
-	opts_help(global_rows, out);
+	opts_help(cli_global_rows, out);
 	fprintf(out, "\nCommands:\n");
 	print_commands(commands, out);
 	fprintf(out, "\n'gantry COMMAND --help' tells more about a command.\n");
@@ -478,30 +502,34 @@ static int dispatch(struct app *app, int argc, char **argv, struct err *e)
 {
 	AUTO_STRV(rest);
 	const struct cmd *c, *group = NULL;
-	int r = opts_parse(global_rows, &app->g, NULL, argc, argv, OPTS_STOP, &rest, e), at;
+	int r = opts_parse(cli_global_rows, &app->g, NULL, argc, argv, OPTS_STOP, &rest, e), at;
 
 	if (r < 0)
 		return r;
 	TRY(set_modes(app, e));
 	log_setup("gantry", STDERR_FILENO, app->g.debug);
 	if (app->g.version)
-		return find_cmd(commands, "version")->run(app, NULL, &rest, e);
+		return cli_find(commands, "version")->run(app, NULL, &rest, e);
 	if (r == OPTS_HELP || !rest.n) {
 		print_main_help(r == OPTS_HELP ? stdout : stderr);
 		return r == OPTS_HELP ? 0 : 1;
 	}
 	at = argc - (int)rest.n;
 	if (streq(rest.v[0], "help")) {
-		c = rest.n > 1 ? find_cmd(commands, rest.v[1]) : NULL;
+		c = rest.n > 1 ? cli_find(commands, rest.v[1]) : NULL;
 		if (c)
 			print_cmd_help(NULL, c, stdout);
 		else
 			print_main_help(stdout);
 		return 0;
 	}
-	c = find_cmd(commands, rest.v[0]);
-	if (!c)
+	if (streq(rest.v[0], "alpha") && rest.n > 1)
+		TRY(not_here(rest.v[1], e));
+	c = cli_find(commands, rest.v[0]);
+	if (!c) {
+		TRY(not_here(rest.v[0], e));
 		return unknown_cmd(commands, NULL, rest.v[0], e);
+	}
 	dirs_init(&app->dirs, app->g.root, app->g.run);
 	if (c->sub) {
 		if (rest.n < 2 || rest.v[1][0] == '-') {
@@ -509,7 +537,7 @@ static int dispatch(struct app *app, int argc, char **argv, struct err *e)
 			return rest.n < 2 ? 1 : 0;
 		}
 		group = c;
-		c = find_cmd(group->sub, rest.v[1]);
+		c = cli_find(group->sub, rest.v[1]);
 		if (!c)
 			return unknown_cmd(group->sub, group->name, rest.v[1], e);
 		at++;
@@ -522,7 +550,7 @@ static void app_done(struct app *app)
 	app_unlock(app);
 	db_close(app->db);
 	arena_free(app->arena);
-	opts_done(global_rows, &app->g);
+	opts_done(cli_global_rows, &app->g);
 	strv_done(&app->environ);
 	dirs_done(&app->dirs);
 }

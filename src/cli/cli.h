@@ -91,6 +91,10 @@ struct cmd {
 };
 
 int cli_main(int argc, char **argv);
+/* Options of the program itself, of struct global_opts. */
+extern const struct opt cli_global_rows[];
+/* By name or alias, NULL: none. */
+const struct cmd *cli_find(const struct cmd *const *list, const char *name);
 
 /* For commands whose project depends on their options: load now (idempotent). SERVICES: named ones, their profiles become active. */
 int app_load_project(struct app *app, const struct strv *services, bool required, struct err *e);

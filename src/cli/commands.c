@@ -4,6 +4,8 @@
 const struct cmd *const commands[] = {
 	&cmd_attach,
 	&cmd_build,
+	&cmd_complete,
+	&cmd_completion,
 	&cmd_config,
 	&cmd_cp,
 	&cmd_create,

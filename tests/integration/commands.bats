@@ -115,3 +115,49 @@ assert o["Name"]=="stat-busy-1" and 5 < float(o["CPUPerc"][:-1]) < 130, o'
 	gantry image import one.tar again:1 >/dev/null
 	gantry down -v -t 0
 }
+
+next() { gantry complete -- "$@" | cut -f1 | xargs; }
+
+@test "completion: commands, options, values, services come from the tables" {
+	project comp <<<'services: {web: {image: "tiny:1"}, worker: {image: "tiny:1", profiles: [x]}, db: {image: "tiny:1"}}'
+	[ "$(next st)" = "start stats stop" ]
+	[ "$(next --pr)" = "--project-name --profile --project-directory --progress" ]
+	[ "$(next --ansi '')" = "auto never always" ]
+	[ "$(next network '')" = "create inspect ls prune rm" ]
+	[ "$(next network create --ipv)" = "--ipv4 --ipv6" ]
+	[ "$(next up w)" = "web worker" ]
+	[ "$(next up -d --timeout 3 web '' | tr ' ' '\n' | sort | xargs)" = "db web worker" ]
+	[ "$(next up --pull '')" = "$(gantry up --pull nope 2>&1 | sed -n 's/.*expected one of //p' | tr -d , | xargs)" ]
+	[ "$(next exec d)" = db ]
+	[ "$(next exec db '')" = "" ]
+	[ "$(next exec db --x)" = "" ]
+	[ "$(next -f '')" = ":files" ]
+	[ "$(next nosuch '')" = "" ]
+	[ "$(next completion '')" = "bash zsh fish" ]
+	cd / && [ "$(next -f "$T/comp/compose.yaml" up we)" = web ]
+	# every command that help lists is offered, with its options
+	[ "$(next '')" = "$(gantry --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | xargs)" ]
+	for c in $(gantry --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+		[ "$(next $c --)" = "$(gantry $c --help | grep -oE '^ +(-., )?--[a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' | xargs)" ] || { echo "$c"; false; }
+	done
+	no 1 "bash, zsh and fish" completion tcsh
+	for c in zsh fish; do gantry completion $c | grep -q 'gantry complete\|complete -- '; done
+}
+
+@test "completion: bash really completes" {
+	project compb <<<'services: {web: {image: "tiny:1"}, worker: {image: "tiny:1"}}'
+	run bash -c 'source <(gantry completion bash) || exit 9
+		compopt() { echo "compopt $*"; }
+		COMP_WORDS=(gantry up -d w); COMP_CWORD=3; _gantry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gantry vol "");  COMP_CWORD=1; _gantry; echo "${COMPREPLY[@]}"
+		COMP_WORDS=(gantry -f "");   COMP_CWORD=2; _gantry; echo "${#COMPREPLY[@]}"'
+	[ "$output" = $'web worker\nvolume volumes\ncompopt -o default\n0' ] || { echo "$output"; false; }
+	gantry completion bash | bash -n
+}
+
+@test "commands of docker compose that are not here say so" {
+	no 1 "watching sources is not there yet" watch
+	no 1 "not published" publish x
+	no 1 "no pictures" alpha viz
+	no 16 "unknown command 'nosuch'" nosuch
+}
