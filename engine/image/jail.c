@@ -49,7 +49,7 @@ enum { NOBODY = 65534, FILES_MAX = 256, DATA_MAX = 1 << 30 };
 static const int allowed[] = {
 	SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_close, SYS_lseek, SYS_fstat, SYS_statx,
 	SYS_openat, SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_fchown, SYS_fchownat, SYS_fchmod, SYS_fchmodat, SYS_utimensat,
-	SYS_fsetxattr, SYS_ftruncate, SYS_fallocate, SYS_readlinkat, SYS_getdents64, SYS_fadvise64, SYS_fstatfs, SYS_faccessat, SYS_umask, SYS_uname,
+	SYS_fsetxattr, SYS_fgetxattr, SYS_flistxattr, SYS_ftruncate, SYS_fallocate, SYS_readlinkat, SYS_getdents64, SYS_fadvise64, SYS_fstatfs, SYS_faccessat, SYS_umask, SYS_uname,
 	SYS_sendmsg, SYS_sendto, SYS_recvmsg, SYS_ppoll, SYS_munmap, SYS_mremap, SYS_brk, SYS_madvise, SYS_futex, SYS_getrandom, SYS_clock_gettime,
 	SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_sigaltstack, SYS_getpid, SYS_gettid,
 	SYS_restart_syscall, SYS_sched_yield, SYS_sched_getaffinity,
