@@ -57,7 +57,8 @@ static bool is_named(const struct service *s, const struct strv *named)
 
 static bool is_active(const struct project *p, const struct service *s)
 {
-	if (s->profiles.n == 0 || strs_has(&p->active_profiles, "*"))
+	/* none being active counts as one without a name, as for docker compose */
+	if (s->profiles.n == 0 || strs_has(&p->active_profiles, "*") || (p->active_profiles.n == 0 && strs_has(&s->profiles, "")))
 		return true;
 	for (size_t i = 0; i < s->profiles.n; i++)
 		if (strs_has(&p->active_profiles, s->profiles.v[i]))
