@@ -126,14 +126,19 @@ static int send_request(struct load *l, const char *op, const struct image_sourc
 	return wire_send(l->sock, request, e);
 }
 
-int load_open(struct load *l, int input, struct err *e)
+int load_prepare(struct load *l, struct err *e)
 {
 	auto_free char *why = NULL;
 
 	TRY(image_collect(l->db, NULL, e));
 	TRY(image_driver(l->dirs, &l->driver, &why, e));
 	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
-	TRY(tmp_make(l, e));
+	return tmp_make(l, e);
+}
+
+int load_open(struct load *l, int input, struct err *e)
+{
+	TRY(load_prepare(l, e));
 	return load_program(l->tmp, input, l->out, &l->sock, &l->pid, e);
 }
 
@@ -362,7 +367,7 @@ static int sync_folder(const struct load *l, const char *name, struct err *e)
 }
 
 /* Durable before any row says so: the data, then the names. */
-static int layers_place(struct load *l, struct err *e)
+int load_layers_place(struct load *l, struct err *e)
 {
 	if (l->layers.n == 0)
 		return 0;
@@ -396,7 +401,7 @@ int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e)
 	return r < 0 || !n->blob ? r : blob_set(l->db, &blob, e);
 }
 
-static int layers_insert(struct load *l, struct err *e)
+int load_layers_insert(struct load *l, struct err *e)
 {
 	for (size_t i = 0; i < l->layers.n; i++)
 		TRY(load_layer_insert(l, l->layers.v[i].value, e));
@@ -466,7 +471,7 @@ int load_insert_image(struct load *l, const char *config, const char *manifest, 
 
 static int load_rows(struct load *l, const struct cJSON *plan, struct err *e)
 {
-	TRY(layers_insert(l, e));
+	TRY(load_layers_insert(l, e));
 	for (const struct cJSON *c = json_first(json_get(plan, "images")); c; c = json_next(c)) {
 		char id[DIGEST_TEXT];
 		AUTO_STRV(names);
@@ -527,7 +532,7 @@ int image_load(struct db *db, const struct image_source *src, struct strv *repor
 	TRY(receive_layers(&l, plan, e));
 	TRY(load_commit_lock(&l, &lock, e));
 	TRY(documents_keep(&l, plan, e));
-	TRY(layers_place(&l, e));
+	TRY(load_layers_place(&l, e));
 	TRY(db_begin(db, e));
 	return load_finish(&l, load_rows(&l, plan, e), e);
 }
@@ -608,10 +613,10 @@ int image_import(struct db *db, const struct image_source *src, const struct ima
 	TRY(import_receive(&l, diff, e));
 	TRY(import_config(src, how, diff, &config, e));
 	TRY(load_commit_lock(&l, &lock, e));
-	TRY(layers_place(&l, e));
+	TRY(load_layers_place(&l, e));
 	TRY(db_begin(db, e));
 
-	int r = layers_insert(&l, e);
+	int r = load_layers_insert(&l, e);
 
 	if (r >= 0)
 		r = load_insert_image(&l, config, NULL, &names, "import", id, e);

@@ -37,6 +37,8 @@ struct load {
 };
 
 void new_layer_free(void *layer);
+/* A folder of its own in images/tmp, the store's lock shared. */
+int load_prepare(struct load *l, struct err *e);
 /* Starts gantry-image on INPUT (borrowed), with a folder of its own in images/tmp and the store's lock shared. */
 int load_open(struct load *l, int input, struct err *e);
 /* gantry-image with a folder TMP and INPUT, and OUT (all borrowed; OUT under its number, 0: none). Whoever starts it closes the socket and waits for it. */
@@ -51,6 +53,9 @@ int load_commit_lock(struct load *l, int *ret_fd, struct err *e);
 int load_layer_place(struct load *l, struct new_layer *n, struct err *e);
 /* Its row, and that of its blob. */
 int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e);
+/* All of l->layers: durable, then to their places; their rows. */
+int load_layers_place(struct load *l, struct err *e);
+int load_layers_insert(struct load *l, struct err *e);
 /* CONFIG's row and names. ID is that of its very bytes. Layers have their rows. */
 int load_insert_image(struct load *l, const char *config, const char *manifest, const struct strv *names, const char *event, char id[DIGEST_TEXT],
 	struct err *e);

@@ -1,7 +1,7 @@
 # engine/image: libimage is the store (linked by gantry and the monitor), libimageio what meets archives (gantry-image only).
 noinst_LIBRARIES += libimage.a libimageio.a
 libimage_a_SOURCES = \
-	engine/image/blob.c engine/image/blob.h engine/image/blob_collect.c engine/image/change.c engine/image/change.h engine/image/config.c engine/image/cred.c \
+	engine/image/blob.c engine/image/blob.h engine/image/blob_collect.c engine/image/change.c engine/image/change.h engine/image/commit.c engine/image/commit.h engine/image/config.c engine/image/cred.c \
 	engine/image/cred.h engine/image/driver.c \
 	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
 	engine/image/gc.c engine/image/gc.h engine/image/image_blobs.c engine/image/image_blobs.h engine/image/image_save.c \

@@ -4,6 +4,7 @@
 const struct cmd *const commands[] = {
 	&cmd_attach,
 	&cmd_build,
+	&cmd_commit,
 	&cmd_complete,
 	&cmd_completion,
 	&cmd_config,

@@ -6,7 +6,7 @@
 
 extern const struct cmd *const commands[]; /* NULL-terminated */
 extern const struct cmd cmd_attach, cmd_run;
-extern const struct cmd cmd_complete, cmd_completion;
+extern const struct cmd cmd_commit, cmd_complete, cmd_completion;
 extern const struct cmd cmd_config;
 extern const struct cmd cmd_cp;
 extern const struct cmd cmd_create;

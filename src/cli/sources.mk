@@ -32,6 +32,7 @@ libcli_a_SOURCES = \
 	src/cli/table.c \
 	src/cli/table.h \
 	src/cli/cmd_build.c \
+	src/cli/cmd_commit.c \
 	src/cli/cmd_completion.c \
 	src/cli/cmd_config.c \
 	src/cli/cmd_down.c \

@@ -161,3 +161,46 @@ next() { gantry complete -- "$@" | cut -f1 | xargs; }
 	no 1 "no pictures" alpha viz
 	no 16 "unknown command 'nosuch'" nosuch
 }
+
+@test "commit: changes become a layer, the config the container's; paused meanwhile, running after" {
+	project comm <<-'Y'
+	services:
+	  a: {image: "tiny:1", command: [sleep, "1000"], environment: {K: v}, labels: {mine: "1"}, working_dir: /srv, user: "0:0", stop_signal: SIGKILL, volumes: ["data:/data"]}
+	volumes: {data: {}}
+	Y
+	gantry up -d
+	gantry exec -T a sh -c 'echo new >/root/new; rm /etc/group; rm -r /home/app; mkdir /home/app; ln /root/new /root/hard; chown 7:8 /root/new; chmod 4751 /root/new; echo v >/data/v'
+	run gantry commit -a me -m msg -c 'ENV A="b c"' -c 'EXPOSE 80' a made:1
+	[ "$status" = 0 ] && [[ $output == *"Committing"*"Committed as sha256:"* ]] || { echo "$output"; false; }
+	is running state a
+	gantry image inspect made:1 | python3 -c '
+import json,sys
+i=json.load(sys.stdin)[0]; c=i["Config"]
+assert c["Cmd"]==["sleep","1000"] and "K=v" in c["Env"] and "A=b c" in c["Env"] and c["Labels"]["mine"]=="1" and c["WorkingDir"]=="/srv", c
+assert i["Author"]=="me" and i["Comment"]=="msg" and len(i["RootFS"]["Layers"])==2 and "80/tcp" in c["ExposedPorts"], i'
+	gantry image history --no-trunc made:1 | grep -q msg
+	project comm2 <<<'services: {b: {image: "made:1", stop_signal: SIGKILL}}'
+	gantry up -d
+	[ "$(gantry exec -T b sh -c 'pwd; cat /root/hard; stat -c "%u:%g %a %h" /root/new; ls /home/app | wc -l; ls -d /etc/group /data/v 2>/dev/null; echo $A $K' | xargs)" = "/srv new 7:8 4751 2 0 b c v" ]
+	# stopped, without a name, again: the same layer is kept once
+	gantry exec -T b sh -c 'echo x >/x'
+	gantry stop -t 0
+	local before=$(ls "$GANTRY_ROOT/images/layers" | wc -l)
+	gantry commit b twice:1; gantry commit b twice:2; gantry commit b
+	[ "$(ls "$GANTRY_ROOT/images/layers" | wc -l)" = $((before + 1)) ]
+	[ -z "$(ls "$GANTRY_ROOT/images/tmp")" ]
+	no 1 "RUN" commit -c 'RUN x' b never:1
+	no 1 "lowercase" commit b BAD:1
+	no 1 "is not running" commit nope
+	no 1 "container #9" commit --index 9 b
+	gantry commit --dry-run b never:1
+	no 1 "never:1" image inspect never:1
+	# an error in the middle: nothing stays, the container goes on
+	gantry start
+	GANTRY_FP="image.commit.copy=error(ENOSPC)" no 1 "image.commit.copy" commit b never:1
+	is running state b
+	[ -z "$(ls "$GANTRY_ROOT/images/tmp")" ]
+	gantry down -v -t 0
+	cd "$T/comm"
+	COMPOSE_PROJECT_NAME=comm gantry down -v -t 0
+}
