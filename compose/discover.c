@@ -95,9 +95,11 @@ static void given_env_files(const struct discovery *d, struct strv *files)
 	}
 }
 
-static int add_env(struct discovery *d, const struct strv *files, struct err *e)
+static int add_env(struct discovery *d, const struct strv *files, enum trace_layer layer, struct err *e)
 {
-	return files->n ? env_with_files(d->arena, d->env, files, true, d->notes, &d->env, e) : 0;
+	struct env_trace trace = { d->o->trace, layer };
+
+	return files->n ? env_with_files(d->arena, d->env, files, true, d->notes, &trace, &d->env, e) : 0;
 }
 
 static int add_default_env(struct discovery *d, const char *dir, struct err *e)
@@ -107,7 +109,7 @@ static int add_default_env(struct discovery *d, const char *dir, struct err *e)
 
 	if (is_file(path))
 		strv_add(&files, path);
-	return add_env(d, &files, e);
+	return add_env(d, &files, LAYER_DOTENV, e);
 }
 
 /* ---- compose files ---- */
@@ -281,7 +283,7 @@ static int discover(struct discovery *d, bool files_optional, struct load_env *r
 	if (env_files.n == 0)
 		TRY(default_env_wanted(d, &dotenv, e));
 	d->start = working_dir(d, &d->o->files);
-	TRY(dotenv ? add_default_env(d, d->start, e) : add_env(d, &env_files, e));
+	TRY(dotenv ? add_default_env(d, d->start, e) : add_env(d, &env_files, LAYER_GIVEN, e));
 	TRY(find_files(d, e));
 	if (d->files.n == 0 && !files_optional) {
 		err_set(e, ENOENT, "no configuration file provided: not found");

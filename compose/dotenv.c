@@ -21,6 +21,7 @@ struct parser {
 	struct arena *arena;
 	const char *s, *end;
 	int line;
+	int statement; /* line of the variable at hand */
 	const struct dotenv_env *env;
 	struct map names; /* name -> index + 1 */
 	struct dotenv_vars vars;
@@ -134,11 +135,12 @@ static void set_var(struct parser *p, const char *name, const char *value)
 
 	if (i) {
 		p->vars.v[i - 1].value = value;
+		p->vars.v[i - 1].line = p->statement;
 		return;
 	}
 	if (p->vars.n == p->cap)
 		arena_grow(p->arena, &p->vars.v, p->vars.n, &p->cap, sizeof *p->vars.v);
-	p->vars.v[p->vars.n++] = (struct dotenv_var){ arena_strdup(p->arena, name), value };
+	p->vars.v[p->vars.n++] = (struct dotenv_var){ arena_strdup(p->arena, name), value, p->statement };
 	map_set(&p->names, name, (void *)(uintptr_t)p->vars.n);
 }
 
@@ -361,6 +363,7 @@ static int take_statement(struct parser *p, struct err *e)
 	char sep;
 
 	skip_export(p);
+	p->statement = p->line;
 	if (p->s == p->end)
 		return err_set(e, EINVAL, "line %d: zero length string", p->line);
 	TRY(take_key(p, &key, &sep, e));
@@ -383,6 +386,7 @@ static int parse_raw(struct parser *p, struct err *e)
 	for (; p->s < p->end; p->line++) {
 		const char *end = line_end(p), *next = end < p->end ? end + 1 : end, *eq, *name;
 
+		p->statement = p->line;
 		if (end > p->s && end[-1] == '\r')
 			end--;
 		for (size_t len; p->s < end && is_space(rune_at(p->s, end, &len));)

@@ -15,6 +15,7 @@ enum dotenv_format { DOTENV, DOTENV_RAW /* docker --env-file: verbatim to the en
 struct dotenv_var {
 	const char *name; /* "" : a lone word at the end of the file, see dotenv_read */
 	const char *value;
+	int line;         /* that its last value is on */
 };
 struct dotenv_vars {
 	struct dotenv_var *v; /* in order of their first appearance, names unique, the last value */

@@ -73,6 +73,8 @@ struct files {
 	const struct map *base;
 	struct map added;
 	bool given;
+	const struct env_trace *trace;
+	const struct map *out; /* what will be returned */
 };
 
 static const char *lookup(void *arg, const char *name)
@@ -102,15 +104,17 @@ static int add_file(struct files *f, const char *path, struct err *e)
 	if (S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "%s is a directory", path);
 	TRY(dotenv_read(f->arena, path, DOTENV, &env, &vars, e));
+	trace_env(f->trace->trace, f->out, f->base, f->trace->layer, path, &vars);
 	for (size_t i = 0; i < vars.n; i++)
 		map_set(&f->added, vars.v[i].name, (char *)(uintptr_t)vars.v[i].value);
 	return 0;
 }
 
 int env_with_files(struct arena *a, const struct map *base, const struct strv *files, bool given, struct notes *notes,
-		   const struct map **ret, struct err *e)
+		   const struct env_trace *trace, const struct map **ret, struct err *e)
 {
-	struct files f = { a, notes, base, MAP_INIT(NULL), given };
+	struct map *out = arena_alloc(a, sizeof *out);
+	struct files f = { a, notes, base, MAP_INIT(NULL), given, trace, out };
 	struct map all;
 	int r = 0;
 
@@ -121,7 +125,8 @@ int env_with_files(struct arena *a, const struct map *base, const struct strv *f
 		for (size_t i = 0; i < f.added.n; i++)
 			if (!map_has(base, f.added.v[i].key))
 				map_set(&all, f.added.v[i].key, f.added.v[i].value);
-		*ret = in_arena(a, &all);
+		*out = *in_arena(a, &all);
+		*ret = out;
 	}
 	map_done(&f.added);
 	return r;

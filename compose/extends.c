@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "compose/trace.h"
 #include <errno.h>
 
 /* A file in which services extend: the document at hand, or one that a `file:` names. */
@@ -98,7 +99,7 @@ static int open_docs(struct unit *u, const struct unit_file *f, struct extended 
 			continue;
 		}
 		/* Several documents: rare enough to make all of them canonical at once. */
-		reset_apply(&r, doc);
+		reset_apply(&r, doc, u->shared->trace);
 		TRY(fields_canon(&c, project_fields, doc, e));
 		TRY(fields_merge(&c, project_fields, f->docs.v[0], doc, e));
 	}
@@ -124,6 +125,7 @@ static int open_extended(struct unit *u, const struct extended *from, const stru
 			return 0;
 		}
 	TRY(unit_read(u, path, ref->file, &f, e));
+	trace_source(u->shared->trace, f.src, LAYER_EXTENDS, ref->file);
 	x = arena_alloc(a, sizeof *x);
 	x->path = path;
 	x->src = f.src;
@@ -249,8 +251,9 @@ static int resolve(struct unit *u, struct extended *f, const char *name, const s
 	if (!base)
 		return 0;
 	copy = node_copy(a, base);
+	trace_base(u->shared->trace, name, ref.service, copy->pos.src, ref.node, copy);
 	copy->pos = body->pos;
-	reset_apply_service(&f->resets, name, copy);
+	reset_apply_service(&f->resets, name, copy, u->shared->trace);
 	c.at = &at;
 	TRY(fields_merge(&c, service_fields, copy, body, e));
 	node_set(a, f->services, name, copy);

@@ -13,6 +13,7 @@
 #include "compose/emit.h"
 #include "compose/faults.h"
 #include "compose/ftypes.h"
+#include "compose/trace.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -222,18 +223,18 @@ int fields_canon(struct fctx *c, const struct field *table, struct node *map, st
 
 static int merge_one(struct fctx *c, const struct field *f, struct node **base, const struct node *over, struct err *e)
 {
+	const struct node *was = *base;
+
 	if (node_is_null(over)) {
 		if (f && (f->flags & (F_RESET | F_NULL)) && !(f->flags & F_INLINE))
 			*base = (struct node *)(uintptr_t)over;
-		return 0;
-	}
-	if (node_is_null(*base)) {
+	} else if (!node_is_null(was) && f && f->type->merge) {
+		TRY(f->type->merge(c, f, base, over, e));
+	} else {
 		*base = (struct node *)(uintptr_t)over;
-		return 0;
 	}
-	if (f && f->type->merge)
-		return f->type->merge(c, f, base, over, e);
-	*base = (struct node *)(uintptr_t)over;
+	if (*base == over)
+		trace_over(c->trace, was, over);
 	return 0;
 }
 

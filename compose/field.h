@@ -27,6 +27,7 @@ struct emitter;
 struct faults;
 struct field;
 struct map;
+struct trace;
 
 /* One step of the path to the node at hand; lives on the walker's stack. */
 struct fpath {
@@ -44,6 +45,7 @@ struct fctx {
 	unsigned flags;         /* FCTX_* */
 	const struct fpath *at; /* internal: where the walk is, for messages */
 	struct faults *faults;  /* internal: mistakes so far; NULL outside of canon and decode */
+	struct trace *trace;    /* what replaced what (trace.h); NULL: nobody asks */
 };
 enum {
 	FCTX_DRIVES = 1 << 1,   /* "v:/x" is a path of Windows, as docker compose prints it, and no volume of one letter */

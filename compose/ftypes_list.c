@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "compose/emit.h"
 #include "compose/ftypes.h"
+#include "compose/trace.h"
 #include <errno.h>
 #include <string.h>
 
@@ -51,6 +52,7 @@ static void keep_last(struct fctx *c, struct node **list, const char **keys)
 		size_t at = keys[i] ? (size_t)(uintptr_t)map_get(&first, keys[i]) : 0;
 
 		if (at) {
+			trace_over(c->trace, out->items[at - 1], l->items[i]);
 			out->items[at - 1] = l->items[i];
 			continue;
 		}

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "compose/emit.h"
 #include "compose/ftypes.h"
+#include "compose/trace.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,6 +249,7 @@ static int map_merge(struct fctx *c, const struct field *f, struct node **base, 
 			TRY(r);
 			node_set_key(c->arena, m, over->keys[i], have);
 		} else {
+			trace_over(c->trace, have, over->items[i]);
 			node_set_key(c->arena, m, over->keys[i], over->items[i]);
 		}
 	}

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "compose/emit.h"
 #include "compose/ftypes.h"
+#include "compose/trace.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -113,8 +114,10 @@ static int kvs_merge(struct fctx *c, const struct field *f, struct node **base, 
 	TRY(kvs_to_map(c, f, &o, e));
 	over = o;
 	m = field_own(c, *base);
-	for (size_t i = 0; i < over->n; i++)
+	for (size_t i = 0; i < over->n; i++) {
+		trace_over(c->trace, node_get(m, over->keys[i]->text), over->items[i]);
 		node_set_key(c->arena, m, over->keys[i], over->items[i]);
+	}
 	*base = m;
 	return 0;
 }

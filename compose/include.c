@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "compose/env.h"
 #include "compose/normalize.h"
+#include "compose/trace.h"
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -117,6 +118,7 @@ static int entry_env(const struct unit *u, const struct entry *x, const char *di
 	struct arena *a = u->shared->arena;
 	const char *path;
 	struct stat st;
+	struct env_trace trace = { u->shared->trace, x->env_file ? LAYER_ENV_FILE : LAYER_DOTENV };
 	AUTO_STRV(files);
 
 	for (size_t i = 0; item_at(x->env_file, i); i++) {
@@ -133,7 +135,7 @@ static int entry_env(const struct unit *u, const struct entry *x, const char *di
 		*ret = u->env;
 		return 0;
 	}
-	return env_with_files(a, u->env, &files, false, u->shared->notes, ret, e);
+	return env_with_files(a, u->env, &files, false, u->shared->notes, &trace, ret, e);
 }
 
 /* ---- loading ---- */
@@ -185,6 +187,7 @@ static int load_entry(struct unit *u, const struct unit_chain *chain, const stru
 		struct unit_file f;
 
 		TRY(unit_read(&sub, path, item_at(x->path, i), &f, e));
+		trace_source(u->shared->trace, f.src, LAYER_INCLUDE, item_at(x->path, i));
 		TRY(unit_add(&sub, &f, e));
 	}
 	*ret = sub.tree;
@@ -232,7 +235,7 @@ int include_apply(struct unit *u, const struct unit_chain *chain, const struct r
 		if (!tree)
 			continue;
 		base = resources_of(u->shared->arena, tree);
-		reset_apply(resets, base);
+		reset_apply(resets, base, u->shared->trace);
 		TRY(fields_merge(&c, project_fields, base, *doc, e));
 		*doc = base;
 	}

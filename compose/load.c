@@ -12,6 +12,7 @@
 #include "compose/interp.h"
 #include "compose/normalize.h"
 #include "compose/profiles.h"
+#include "compose/trace.h"
 #include "compose/unit.h"
 #include "compose/validate.h"
 #include <errno.h>
@@ -33,8 +34,10 @@ struct loading {
 static int read_files(struct loading *l, struct err *e)
 {
 	l->files = arena_alloc(l->shared.arena, l->env.files.n * sizeof *l->files);
-	for (size_t i = 0; i < l->env.files.n; i++)
+	for (size_t i = 0; i < l->env.files.n; i++) {
 		TRY(unit_read(&l->unit, l->env.files.v[i], NULL, &l->files[i], e));
+		trace_source(l->o->trace, l->files[i].src, i ? LAYER_OVERRIDE : LAYER_FILE, NULL);
+	}
 	return 0;
 }
 
@@ -65,7 +68,13 @@ static int settle_name(struct loading *l, struct err *e)
 		TRY(name_in_files(l, &from_file, e));
 		TRY(discover_name(l->shared.arena, from_file, l->env.dir, l->shared.notes, &l->name, e));
 	}
+	if (l->o->trace) {
+		l->o->trace->name_from = !l->env.name ? from_file ? NULL : "the folder's name" :
+					 l->o->project_name && *l->o->project_name ? "-p" : "COMPOSE_PROJECT_NAME";
+		l->o->trace->given_env = l->env.env;
+	}
 	l->unit.env = env_with(l->shared.arena, l->env.env, "COMPOSE_PROJECT_NAME", l->name);
+	trace_env(l->o->trace, l->unit.env, l->env.env, LAYER_PROJECT, NULL, NULL);
 	return 0;
 }
 
@@ -77,6 +86,7 @@ static int loading_begin(struct loading *l, const struct load_opts *o, struct ar
 		.arena = a,
 		.notes = notes,
 		.cwd = l->env.cwd,
+		.trace = o->trace,
 		.root = l->env.dir,
 		.home = map_get(l->env.env, "HOME"),
 		.no_interpolate = o->no_interpolate, .drive_letters = o->drive_letters,
@@ -96,6 +106,7 @@ static void loading_done(struct loading *l)
 static int build_tree(struct loading *l, struct err *e)
 {
 	struct fctx c;
+	struct node *name;
 
 	TRY(settle_name(l, e));
 	for (size_t i = 0; i < l->env.files.n; i++)
@@ -106,9 +117,10 @@ static int build_tree(struct loading *l, struct err *e)
 	TRY(normalize_tree(&c, l->unit.tree, e));
 	if (!l->o->no_path_resolution)
 		TRY(fields_paths(&c, project_fields, l->unit.tree, e));
+	name = l->env.name ? NULL : node_get(l->unit.tree, "name");
+	name = node_str(l->shared.arena, name ? name->pos : (struct pos){ 0 }, l->name);
 	node_remove(l->unit.tree, "name");
-	node_set(l->shared.arena, l->unit.tree, "name",
-		 node_str(l->shared.arena, (struct pos){ 0 }, l->name));
+	node_set(l->shared.arena, l->unit.tree, "name", name);
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 struct arena;
 struct err;
 struct map;
+struct trace;
 
 struct load_opts {
 	struct strv files;        /* -f in order, "-" is standard input; none: COMPOSE_FILE, then the search */
@@ -29,6 +30,7 @@ struct load_opts {
 	const char *project_name; /* -p, NULL: derived */
 	const char *cwd;          /* NULL: the process's */
 	char *const *environ;     /* "KEY=VALUE", NULL-terminated: the process's environment */
+	struct trace *trace;      /* remembers where values come from (trace.h); arena set by the caller. NULL: nobody asks */
 	bool no_deps;             /* services without their dependencies */
 	bool all_resources;       /* networks, volumes, … that no active service uses count as used */
 	bool drive_letters;       /* `config`: "v:/x" is printed as docker compose does; for all else it is a volume with a name of one letter */

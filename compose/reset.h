@@ -8,9 +8,11 @@
 #include <stddef.h>
 
 struct arena;
+struct trace;
 struct reset_path {
 	const char **keys; /* n of them; list items have none: they only vanish from their own document */
 	size_t n;
+	const struct node *node; /* that the tag is on */
 };
 struct resets {
 	struct reset_path *v;
@@ -18,7 +20,7 @@ struct resets {
 };
 /* Cuts the `!reset` nodes out of TREE (a document as it was read) and remembers the paths of both tags. */
 void reset_take(struct arena *a, struct node *tree, struct resets *ret);
-/* Deletes from TREE what the paths name. */
-void reset_apply(const struct resets *r, struct node *tree);
+/* Deletes from TREE what the paths name; T (trace.h) remembers it, NULL: nobody asks. */
+void reset_apply(const struct resets *r, struct node *tree, struct trace *t);
 /* The same for one service's body, with the paths below services.NAME. */
-void reset_apply_service(const struct resets *r, const char *name, struct node *body);
+void reset_apply_service(const struct resets *r, const char *name, struct node *body, struct trace *t);

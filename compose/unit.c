@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "compose/interp.h"
 #include "compose/read.h"
+#include "compose/trace.h"
 #include <errno.h>
 
 /* ---- paths ---- */
@@ -62,6 +63,7 @@ struct fctx unit_fctx(const struct unit *u)
 		.home = u->shared->home,
 		.env = u->env,
 		.notes = u->shared->notes,
+		.trace = u->shared->trace,
 		.flags = (u->shared->no_interpolate ? FCTX_RAW : 0) | (u->shared->drive_letters ? FCTX_DRIVES : 0),
 	};
 }
@@ -120,6 +122,7 @@ int unit_interp(struct unit *u, struct node *n, struct err *e)
 
 	if (u->shared->no_interpolate)
 		return 0;
+	trace_texts(u->shared->trace, n, u->env);
 	TRY(interp_tree(&x, n, u->shared->notes, e));
 	u->shared->interp_total = x.total;
 	return 0;
@@ -160,7 +163,7 @@ static int add_document(struct unit *u, const struct unit_file *f, struct node *
 	TRY(fields_canon(&c, project_fields, doc, e));
 	TRY(include_apply(u, &here, &resets, &doc, e));
 	if (u->tree)
-		reset_apply(&resets, u->tree);
+		reset_apply(&resets, u->tree, u->shared->trace);
 	TRY(extends_apply(u, f->src, &resets, doc, e));
 	if (!u->tree)
 		u->tree = doc;

@@ -17,6 +17,7 @@
 struct arena;
 struct err;
 struct notes;
+struct trace;
 
 enum {
 	UNIT_MAX_FILES = 1000,   /* that one load reads, included and extended ones counted each time */
@@ -34,6 +35,7 @@ struct unit_shared {
 	bool no_interpolate, drive_letters, no_paths;
 	size_t files;            /* read so far */
 	size_t interp_total;
+	struct trace *trace;     /* trace.h, NULL: nobody asks */
 	struct map told;         /* variables whose absence was noted; load.c frees it */
 };
 

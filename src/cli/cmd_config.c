@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/config_explain.h"
 #include "compose/emit.h"
 #include "compose/field.h"
 #include "compose/load.h"
@@ -18,7 +19,7 @@
 enum { OUTPUT_MAX = 1 << 30 };
 
 struct config_opts {
-	const char *format, *hash, *output;
+	const char *explain, *format, *hash, *output;
 	bool environment, images, models, networks, profiles, quiet, services, strict, support, variables, volumes;
 	bool no_consistency, no_env_resolution, no_interpolate, no_normalize, no_path_resolution;
 };
@@ -26,6 +27,7 @@ static const char *const formats[] = { "yaml", "json", NULL };
 #define NO_DIGESTS "images are not asked for their digests yet"
 static const struct opt config_rows[] = {
 	OPT(0, "environment", OPT_BOOL, struct config_opts, environment, NULL, "Variables that the files are interpolated with"),
+	OPT(0, "explain", OPT_STR, struct config_opts, explain, "PATH", "Where a value (services.web.ports[0]) or variable (TAG) comes from"),
 	OPT_CHOICE(0, "format", struct config_opts, format, "FORMAT", "yaml or json", formats),
 	OPT(0, "hash", OPT_STR, struct config_opts, hash, "SERVICES", "Configuration hash of these services (a,b), or of all (*)"),
 	OPT(0, "images", OPT_BOOL, struct config_opts, images, NULL, "Only names of images"),
@@ -242,6 +244,8 @@ static int load_and_print(struct config *c, struct err *e)
 	struct project *p = NULL;
 	struct node *tree = NULL;
 
+	if (c->o->explain)
+		return config_explain(&c->load, c->app->arena, &c->notes, c->o->explain, streq(c->o->format, "json"), &c->out, e);
 	if (c->o->support)
 		return print_support(c, e);
 	if (c->o->environment)

@@ -13,6 +13,8 @@ libcli_a_SOURCES = \
 	src/cli/cli.h \
 	src/cli/commands.c \
 	src/cli/commands.h \
+	src/cli/config_explain.c \
+	src/cli/config_explain.h \
 	src/cli/ctr_view.c \
 	src/cli/ctr_view.h \
 	src/cli/each.c \

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(docs.v[i]);
 		BUG_ON(!node_equal(copy, docs.v[i]));
 		reset_take(a, copy, &resets);
-		reset_apply(&resets, copy);
+		reset_apply(&resets, copy, NULL);
 		check(copy);
 	}
 	return 0;
