@@ -33,6 +33,7 @@
 #include "engine/image/pack.h"
 #include "engine/image/pull.h"
 #include "engine/image/push.h"
+#include "engine/image/resolve.h"
 #include "engine/image/save.h"
 #include "engine/image/tar.h"
 #include "engine/image/wire.h"
@@ -494,6 +495,8 @@ static int boss_run(struct boss *b, struct err *e)
 	b->archive = (struct archive){ b->input, json_bool(request, "is_dir", false), -1, b->unpack.max_bytes, b->what };
 	if (streq(str0(json_str(request, "op")), "login"))
 		return login_boss(b, request, e);
+	if (streq(str0(json_str(request, "op")), "digests"))
+		return resolve_boss(b, request, e);
 	if (mkdirat(b->tmp, "empty", 0555) < 0)
 		return err_sys(e, "make a temporary folder");
 	if (streq(str0(json_str(request, "op")), "pull"))

@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "base/auto.h"
+#include "base/err.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,14 @@ struct image_push_options {
 };
 /* As it was pulled where its blobs are here: the digest stays. *RET_DIGEST (caller frees) is the manifest's. 1: the tag stood for it already. */
 int image_push(struct db *db, const char *ref, const struct image_push_options *o, char **ret_digest, struct err *e);
+/* What names stand for at their registries now, asked several at once and without fetching anything. */
+struct image_digest {
+	const char *ref;
+	char *digest;          /* of the index, where there is one; NULL: */
+	struct err failure;    /* why not */
+};
+int image_digests(const char *root, struct image_digest *v, size_t n, struct err *e);
+void image_digests_done(struct image_digest *v, size_t n);
 /* Asks the registry HOST whether the credentials are right. ROOT: folder of registries.json. *RET_IDENTITY (caller frees): a token to keep instead of the
  * password, NULL: none is given. */
 int image_login(const char *root, const char *host, const char *user, const char *secret, char **ret_identity, struct err *e);

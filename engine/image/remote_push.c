@@ -129,28 +129,93 @@ int image_push(struct db *db, const char *ref, const struct image_push_options *
 	return json_bool(answer, "same", false);
 }
 
-int image_login(const char *root, const char *host, const char *user, const char *secret, char **ret_identity, struct err *e)
+/* gantry-image without a folder: it asks, and keeps nothing. */
+static int program_start(const struct cJSON *request, int *ret_sock, pid_t *ret_pid, struct err *e)
 {
-	AUTO(json_free) struct cJSON *request = json_object(), *answer = NULL;
-	auto_close int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), sock = -1;
-	pid_t pid = 0;
-	int r, status;
-	AUTO_ERR(ignored);
+	auto_close int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (nothing < 0)
 		return err_sys(e, "open '/dev/null'");
+	TRY(load_program(nothing, nothing, 0, ret_sock, ret_pid, e));
+	return wire_send(*ret_sock, request, e);
+}
+
+static void program_end(int sock, pid_t pid)
+{
+	int status;
+	AUTO_ERR(ignored);
+
+	if (sock < 0)
+		return;
+	close(sock);
+	(void)proc_wait(pid, &status, &ignored);
+}
+
+int image_login(const char *root, const char *host, const char *user, const char *secret, char **ret_identity, struct err *e)
+{
+	AUTO(json_free) struct cJSON *request = json_object(), *answer = NULL;
+	int sock = -1, r;
+	pid_t pid = 0;
+
 	json_add_str(request, "op", "login");
 	json_add_str(request, "root", root);
 	json_add_str(request, "host", host);
 	json_add_str(request, "user", user);
 	json_add_str(request, "secret", secret);
-	TRY(load_program(nothing, nothing, 0, &sock, &pid, e));
-	r = wire_send(sock, request, e);
+	r = program_start(request, &sock, &pid, e);
 	if (r >= 0)
 		r = wire_recv(sock, &answer, e);
-	close(TAKE_FD(sock));
-	(void)proc_wait(pid, &status, &ignored);
+	program_end(sock, pid);
 	if (r >= 0)
 		*ret_identity = xstrdup0(json_str(answer, "identity"));
+	return r;
+}
+
+void image_digests_done(struct image_digest *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].digest);
+		err_clear(&v[i].failure);
+	}
+}
+
+static int take_digest(struct image_digest *v, size_t n, const struct cJSON *message, struct err *e)
+{
+	int64_t i = json_int(message, "image", -1);
+	const char *digest = json_str(message, "digest");
+
+	if (i < 0 || (size_t)i >= n || v[i].digest || v[i].failure.code)
+		return err_set(e, EPROTO, "gantry-image speaks of an image that was not asked for");
+	if (json_get(message, "failed")) {
+		wire_raise(json_get(message, "failed"), &v[i].failure);
+		return 0;
+	}
+	if (!digest || !digest_is_valid(digest))
+		return err_set(e, EPROTO, "gantry-image says no digest");
+	v[i].digest = xstrdup(digest);
+	return 0;
+}
+
+int image_digests(const char *root, struct image_digest *v, size_t n, struct err *e)
+{
+	AUTO(json_free) struct cJSON *request = json_object();
+	struct cJSON *list = json_add_array(request, "images");
+	int sock = -1, r = 0;
+	pid_t pid = 0;
+
+	json_add_str(request, "op", "digests");
+	json_add_str(request, "root", root);
+	for (size_t i = 0; i < n; i++)
+		json_add_str(list, NULL, v[i].ref);
+	if (n)
+		r = program_start(request, &sock, &pid, e);
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		AUTO(json_free) struct cJSON *message = NULL;
+
+		r = wire_recv(sock, &message, e);
+		if (r >= 0)
+			r = take_digest(v, n, message, e);
+	}
+	program_end(sock, pid);
 	return r;
 }

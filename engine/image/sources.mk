@@ -18,7 +18,7 @@ libimageio_a_SOURCES = \
 	engine/image/job.c engine/image/job.h engine/image/job_priv.h engine/image/layer.c engine/image/layer.h engine/image/layer_job.c engine/image/layer_job.h \
 	engine/image/pack.c engine/image/pack.h engine/image/proxy.c engine/image/proxy.h engine/image/pull.c engine/image/pull.h engine/image/push.c engine/image/push.h \
 	engine/image/registry.c engine/image/registry.h \
-	engine/image/registry_error.c engine/image/registry_error.h engine/image/registry_fetch.c engine/image/registry_priv.h engine/image/registry_push.c engine/image/retry.c engine/image/retry.h \
+	engine/image/registry_error.c engine/image/registry_error.h engine/image/registry_fetch.c engine/image/registry_priv.h engine/image/registry_push.c engine/image/resolve.c engine/image/resolve.h engine/image/retry.c engine/image/retry.h \
 	engine/image/save.c engine/image/save.h \
 	engine/image/tar.c engine/image/tar.h engine/image/upload.c engine/image/upload.h
 IMAGEIO_LIBS = $(CURL_LIBS) $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_LIBS)

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/config_explain.h"
+#include "cli/pin.h"
 #include "compose/emit.h"
 #include "compose/field.h"
 #include "compose/load.h"
@@ -21,17 +22,17 @@ enum { OUTPUT_MAX = 1 << 30 };
 struct config_opts {
 	const char *explain, *format, *hash, *output;
 	bool environment, images, models, networks, profiles, quiet, services, strict, support, variables, volumes;
+	bool lock_digests, resolve_digests;
 	bool no_consistency, no_env_resolution, no_interpolate, no_normalize, no_path_resolution;
 };
 static const char *const formats[] = { "yaml", "json", NULL };
-#define NO_DIGESTS "images are not asked for their digests yet"
 static const struct opt config_rows[] = {
 	OPT(0, "environment", OPT_BOOL, struct config_opts, environment, NULL, "Variables that the files are interpolated with"),
 	OPT(0, "explain", OPT_STR, struct config_opts, explain, "PATH", "Where a value (services.web.ports[0]) or variable (TAG) comes from"),
 	OPT_CHOICE(0, "format", struct config_opts, format, "FORMAT", "yaml or json", formats),
 	OPT(0, "hash", OPT_STR, struct config_opts, hash, "SERVICES", "Configuration hash of these services (a,b), or of all (*)"),
 	OPT(0, "images", OPT_BOOL, struct config_opts, images, NULL, "Only names of images"),
-	OPT_REFUSE(0, "lock-image-digests", NULL, NO_DIGESTS),
+	OPT(0, "lock-image-digests", OPT_BOOL, struct config_opts, lock_digests, NULL, "Only an override file that pins each image to its digest"),
 	OPT(0, "models", OPT_BOOL, struct config_opts, models, NULL, "Only names of models"),
 	OPT(0, "networks", OPT_BOOL, struct config_opts, networks, NULL, "Only names of networks"),
 	OPT(0, "no-consistency", OPT_BOOL, struct config_opts, no_consistency, NULL, "Do not check references between parts"),
@@ -42,7 +43,7 @@ static const struct opt config_rows[] = {
 	OPT('o', "output", OPT_STR, struct config_opts, output, "FILE", "Write to a file"),
 	OPT(0, "profiles", OPT_BOOL, struct config_opts, profiles, NULL, "Only names of profiles"),
 	OPT('q', "quiet", OPT_BOOL, struct config_opts, quiet, NULL, "Print nothing, only check"),
-	OPT_REFUSE(0, "resolve-image-digests", NULL, NO_DIGESTS),
+	OPT(0, "resolve-image-digests", OPT_BOOL, struct config_opts, resolve_digests, NULL, "Pin each image to the digest that its tag stands for now"),
 	OPT(0, "services", OPT_BOOL, struct config_opts, services, NULL, "Only names of services"),
 	OPT(0, "strict", OPT_BOOL, struct config_opts, strict, NULL, "Fail on what gantry does not do in full"),
 	OPT(0, "support", OPT_BOOL, struct config_opts, support, NULL, "What gantry does with each attribute of the Compose file"),
@@ -212,6 +213,32 @@ static int print_project(struct config *c, const struct project *p, struct err *
 	return 0;
 }
 
+/* Nothing but images, for `-f compose.yaml -f compose.lock.yaml`. */
+static int print_lock(struct config *c, const struct project *p, struct err *e)
+{
+	struct emitter x;
+
+	(void)e;
+	emit_init(&x, p->arena, &c->out, streq(c->o->format, "json") ? EMIT_JSON : EMIT_YAML);
+	x.escape = true;
+	emit_map(&x);
+	emit_key(&x, "services");
+	emit_map(&x);
+	for (size_t i = 0; i < p->services.n; i++) {
+		if (p->services.v[i].disabled || !p->services.v[i].image)
+			continue;
+		emit_key(&x, p->services.v[i].name);
+		emit_map(&x);
+		emit_key(&x, "image");
+		emit_str(&x, p->services.v[i].image);
+		emit_end(&x);
+	}
+	emit_end(&x);
+	emit_end(&x);
+	str_addc(&c->out, '\n');
+	return 0;
+}
+
 static part_fn *part_of(const struct config_opts *o)
 {
 	const struct {
@@ -220,6 +247,7 @@ static part_fn *part_of(const struct config_opts *o)
 	} parts[] = {
 		{ o->services, print_services }, { o->volumes, print_volumes },   { o->networks, print_networks }, { o->models, print_models },
 		{ o->images, print_images },     { o->profiles, print_profiles }, { o->hash != NULL, print_hashes },
+		{ o->lock_digests, print_lock },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -262,6 +290,8 @@ static int load_and_print(struct config *c, struct err *e)
 	TRY(compose_load(&c->load, c->app->arena, &c->notes, &p, e));
 	if (c->o->strict)
 		TRY(check_strict(p, e));
+	if (c->o->lock_digests || c->o->resolve_digests)
+		TRY(pin_images(c->app, p, e));
 	return part_of(c->o)(c, p, e);
 }
 

@@ -27,6 +27,7 @@ libcli_a_SOURCES = \
 	src/cli/object_view.h \
 	src/cli/opts.c \
 	src/cli/opts.h \
+	src/cli/pin.c src/cli/pin.h \
 	src/cli/progress.c \
 	src/cli/progress.h \
 	src/cli/run_plan.c \

@@ -128,3 +128,40 @@ setup_file() {
 	[ "$status" = 1 ]
 	[[ $output == *"limits requests (100 in 6h0m0s for 192.0.2.1), until 20"*"TOOMANYREQUESTS: You have reached your pull rate limit."*"gantry login"* ]]
 }
+
+@test "config --lock-image-digests, --resolve-image-digests: as the registry has it, else as it was pulled, else built here, else an error" {
+	digest() { skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$OPEN/team/$1:1" | sha256sum | sed 's/^/sha256:/; s/ .*//'; }
+	project locked <<-YAML
+		services:
+		  web: {image: "127.0.0.1:$OPEN/team/small:1"}
+		  again: {image: "127.0.0.1:$OPEN/team/small:1@$(digest large)"}
+		  older: {image: "127.0.0.1:$PROXY/team/large:1"}
+		  built: {image: "127.0.0.1:$OPEN/team/unknown:1", build: .}
+		  anonymous: {build: .}
+	YAML
+	proxy
+	gantry image pull -q "127.0.0.1:$PROXY/team/large:1"
+	unproxy
+	gantry config --lock-image-digests >lock.yaml 2>said
+	grep -q "service 'built': '127.0.0.1:$OPEN/team/unknown:1' keeps its tag" said
+	grep -q "service 'older': its registry does not say what .* is now; the digest is that of the image here" said
+	[ "$(cat lock.yaml)" = "services:
+  again:
+    image: 127.0.0.1:$OPEN/team/small@$(digest large)
+  built:
+    image: 127.0.0.1:$OPEN/team/unknown:1
+  older:
+    image: 127.0.0.1:$PROXY/team/large:1@$(digest large)
+  web:
+    image: 127.0.0.1:$OPEN/team/small:1@$(digest small)" ]
+	run gantry -f compose.yaml -f lock.yaml config --images
+	[[ $output == *"127.0.0.1:$OPEN/team/small:1@$(digest small)"* ]]
+	gantry -f compose.yaml -f lock.yaml up -d web
+	gantry down -t 0
+	[[ $(gantry config --resolve-image-digests --format json 2>/dev/null) == *'"image": "127.0.0.1:'"$OPEN/team/small:1@$(digest small)"'"'* ]]
+	echo "services: {web: {image: '127.0.0.1:$OPEN/team/nosuch:1'}}" >compose.yaml
+	run gantry config --lock-image-digests
+	[ "$status" = 1 ]
+	[[ $output == *"service 'web': 127.0.0.1:$OPEN/team/nosuch:1 not found at"* ]]
+	fresh "127.0.0.1:$PROXY/team/large:1"
+}
