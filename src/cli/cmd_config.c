@@ -288,8 +288,10 @@ static int load_and_print(struct config *c, struct err *e)
 	}
 	c->load.no_interpolate = false;
 	TRY(compose_load(&c->load, c->app->arena, &c->notes, &p, e));
-	if (c->o->strict)
+	if (c->o->strict) {
 		TRY(check_strict(p, e));
+		pin_warn(p);
+	}
 	if (c->o->lock_digests || c->o->resolve_digests)
 		TRY(pin_images(c->app, p, e));
 	return part_of(c->o)(c, p, e);

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/each.h"
 #include "cli/log_view.h"
+#include "cli/pin.h"
 #include "cli/progress.h"
 #include "cli/run_plan.h"
 #include "compose/project.h"
@@ -403,6 +404,7 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 static int plan_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	app->g.dry_run = true;
+	pin_warn(app->project);
 	return up_run(app, opts, args, e);
 }
 

@@ -119,3 +119,22 @@ int pin_images(struct app *app, struct project *p, struct err *e)
 	db_close(db);
 	return r;
 }
+
+void pin_warn(const struct project *p)
+{
+	AUTO_STRV(names);
+
+	for (size_t i = 0; i < p->services.n; i++) {
+		const struct service *s = &p->services.v[i];
+		AUTO_DONE(ref_done) struct ref ref = { 0 };
+		AUTO_ERR(ignored);
+
+		if (is_meant(s) && !s->build && ref_parse(s->image, &ref, &ignored) >= 0 && !ref.digest && (!ref.tag || streq(ref.tag, "latest")))
+			strv_add_unique(&names, s->image);
+	}
+	if (!names.n)
+		return;
+	auto_free char *all = strv_join(&names, ", ");
+
+	log_warning("no fixed version: %s. What that is changes; 'gantry config --lock-image-digests' writes an override that pins it", all);
+}

@@ -165,3 +165,17 @@ setup_file() {
 	[[ $output == *"service 'web': 127.0.0.1:$OPEN/team/nosuch:1 not found at"* ]]
 	fresh "127.0.0.1:$PROXY/team/large:1"
 }
+
+@test "images without a fixed version are named once by plan and config --strict, and by nothing else" {
+	gantry image tag tiny:1 floating:latest
+	project floating <<<"{services: {a: {image: floating}, b: {image: 'floating:latest'}, c: {image: 'tiny:1'}, d: {image: 'x', build: .}}}"
+	run gantry plan a b c
+	[ "$status" = 0 ]
+	[[ $output == *"warning: no fixed version: floating, floating:latest. What"*"--lock-image-digests"* ]]
+	run gantry config --strict
+	[ "$status" = 0 ]
+	[[ $output == *"no fixed version: floating, floating:latest."* ]]
+	run gantry config
+	[[ $output != *"no fixed version"* ]]
+	gantry image rm floating:latest
+}
