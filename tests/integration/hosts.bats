@@ -172,6 +172,7 @@ setup_file() {
 	run gantry plan a b c
 	[ "$status" = 0 ]
 	[[ $output == *"warning: no fixed version: floating, floating:latest. What"*"--lock-image-digests"* ]]
+	sed -i "s/, d: .*/}}/" compose.yaml # what is built there is not strictly done in full
 	run gantry config --strict
 	[ "$status" = 0 ]
 	[[ $output == *"no fixed version: floating, floating:latest."* ]]
