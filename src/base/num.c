@@ -341,15 +341,21 @@ char *num_duration_text(int64_t ns)
 	return str_take(&b);
 }
 
-char *num_size_text(uint64_t bytes)
+char *num_size_units(uint64_t bytes, unsigned base, int digits)
 {
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	static const char *const decimal[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	static const char *const binary[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double v = (double)bytes;
 	size_t i = 0;
 
-	for (; v >= 1000 && i < ARRAY_LEN(units) - 1; i++)
-		v /= 1000;
-	return xasprintf("%.4g%s", v, units[i]);
+	for (; v >= base && i < ARRAY_LEN(decimal) - 1; i++)
+		v /= base;
+	return xasprintf("%.*g%s", digits, v, base == 1000 ? decimal[i] : binary[i]);
+}
+
+char *num_size_text(uint64_t bytes)
+{
+	return num_size_units(bytes, 1000, 4);
 }
 
 char *num_ago_text(int64_t seconds)

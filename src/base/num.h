@@ -23,4 +23,6 @@ int num_duration(const char *s, int64_t *ret_ns, struct err *e);
 char *num_duration_text(int64_t ns);
 /* "3.5MB" (decimal, go-units HumanSize, 4 digits) and "2 hours" (go-units HumanDuration of seconds). Caller frees. */
 char *num_size_text(uint64_t bytes);
+/* The same with BASE 1000 ("1.98MB") or 1024 ("1.89MiB") and as many DIGITS as that command of docker shows. Caller frees. */
+char *num_size_units(uint64_t bytes, unsigned base, int digits);
 char *num_ago_text(int64_t seconds);

@@ -170,7 +170,7 @@ static int ls_line(struct app *app, struct format *f, const struct image_row *ro
 	AUTO(json_free) struct cJSON *o = json_object();
 	const char *familiar = ref_familiar(name), *at = strchr(familiar, '@'), *colon = at ? NULL : strrchr(familiar, ':');
 	auto_free char *repository = xstrndup(familiar, at ? (size_t)(at - familiar) : colon ? (size_t)(colon - familiar) : strlen(familiar));
-	auto_free char *id = shown_id(row->id, whole), *size = num_size_text((uint64_t)row->size), *ago = NULL, *since = NULL;
+	auto_free char *id = shown_id(row->id, whole), *size = num_size_units((uint64_t)row->size, 1000, 3), *ago = NULL, *since = NULL;
 	AUTO_DONE(image_remote_done) struct image_remote remote = { 0 };
 	char created[TIME_TEXT] = "N/A";
 

@@ -39,7 +39,7 @@ static void split_ref(const char *ref, char **repo, char **tag)
 	}
 }
 
-static int print_one(struct app *app, struct format *f, const struct ctr_row *c, struct err *e)
+static int print_one(struct app *app, struct format *f, const struct ctr_row *c, bool json, struct err *e)
 {
 	AUTO(json_free) struct cJSON *row = json_object();
 	struct image_row img = { 0 };
@@ -51,14 +51,16 @@ static int print_one(struct app *app, struct format *f, const struct ctr_row *c,
 	if (r < 0)
 		return r;
 	split_ref(str0(c->image_ref), &repo, &tag);
-	size = num_size_text(r == 0 ? (uint64_t)img.size : 0);
+	size = num_size_units(r == 0 ? (uint64_t)img.size : 0, 1000, 3);
 	json_add_str(row, "ID", c->image_id);
 	json_add_str(row, "ContainerName", c->name);
 	json_add_str(row, "Repository", repo);
 	json_add_str(row, "Tag", tag);
 	json_add_int(row, "Size", r == 0 ? img.size : 0);
-	json_add_str(row, "ShortID", brief);
-	json_add_str(row, "SizeText", size);
+	if (!json) { /* for the table only */
+		json_add_str(row, "ShortID", brief);
+		json_add_str(row, "SizeText", size);
+	}
 	image_row_done(&img);
 	return format_row(f, row, e);
 }
@@ -77,7 +79,7 @@ static int images_run(struct app *app, void *opts, const struct strv *args, stru
 		if (o->quiet)
 			strv_add_unique(&ids, str0(str_after(str0(rows.v[i].image_id), "sha256:")));
 		else
-			r = print_one(app, f, &rows.v[i], e);
+			r = print_one(app, f, &rows.v[i], o->format && streq(o->format, "json"), e);
 	}
 	for (size_t i = 0; i < ids.n; i++)
 		printf("%s\n", ids.v[i]);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/alloc.h"
 #include "base/err.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -36,6 +37,21 @@ static int parse_port(const char *text, struct port_opts *o, uint64_t *ret, stru
 	return 0;
 }
 
+/* "no port 81/tcp for container web-1: 80/tcp, 53/udp" */
+static void not_published(const struct port_rows *ports, uint64_t port, const char *protocol, const char *name, struct err *e)
+{
+	AUTO_STRV(all);
+
+	for (size_t i = 0; i < ports->n; i++) {
+		auto_free char *one = xasprintf("%u/%s", ports->v[i].ctr_port, ports->v[i].proto);
+
+		strv_add_unique(&all, one);
+	}
+	auto_free char *list = strv_join(&all, ", ");
+
+	err_set(e, ENOENT, "no port %u/%s for container %s: %s", (unsigned)port, protocol, name, all.n ? list : "it publishes none");
+}
+
 static int port_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	struct port_opts *o = opts;
@@ -58,8 +74,7 @@ static int port_run(struct app *app, void *opts, const struct strv *args, struct
 			printf("%s:%u\n", *p->host_ip ? p->host_ip : "0.0.0.0", p->host_port);
 	}
 	if (!found)
-		err_set(e, ENOENT, "no port %s/%s for container %s: it publishes %s", args->v[1], o->protocol, c.name,
-			ports.n ? "others" : "none");
+		not_published(&ports, port, o->protocol, c.name, e);
 	port_rows_done(&ports);
 	ctr_row_done(&c);
 	return found ? 0 : -ENOENT;

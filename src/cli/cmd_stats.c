@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/commands.h"
@@ -136,22 +137,9 @@ static void add_cpu(struct samples *now, const struct samples *before)
 
 /* ---- as text ---- */
 
-/* "1.23kB", "580KiB": as many digits as docker prints. Caller frees. */
-static char *size_text(uint64_t bytes, unsigned base, int digits)
-{
-	static const char *const decimal[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
-	static const char *const binary[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	double v = (double)bytes;
-	size_t unit = 0;
-
-	for (; v >= base && unit + 1 < ARRAY_LEN(decimal); unit++)
-		v /= base;
-	return xasprintf("%.*g%s", digits, v, base == 1000 ? decimal[unit] : binary[unit]);
-}
-
 static char *pair_text(uint64_t a, uint64_t b, unsigned base, int digits)
 {
-	auto_free char *left = size_text(a, base, digits), *right = size_text(b, base, digits);
+	auto_free char *left = num_size_units(a, base, digits), *right = num_size_units(b, base, digits);
 
 	return xasprintf("%s / %s", left, right);
 }

@@ -126,7 +126,8 @@ char *task_id(const struct op *op)
 {
 	const char *title = object_titles[op->kind] ? object_titles[op->kind] : "Container";
 
-	return streq(title, "Volume") ? xasprintf("Volume \"%s\"", op->name) : xasprintf("%s %s", title, op->name);
+	/* docker compose quotes the one and not the other */
+	return op->kind == OP_VOLUME_CREATE ? xasprintf("%s \"%s\"", title, op->name) : xasprintf("%s %s", title, op->name);
 }
 
 void task_report(struct task *t, enum apply_state state, const char *id, const char *text)

@@ -204,3 +204,19 @@ assert i["Author"]=="me" and i["Comment"]=="msg" and len(i["RootFS"]["Layers"])=
 	cd "$T/comm"
 	COMPOSE_PROJECT_NAME=comm gantry down -v -t 0
 }
+
+@test "images, port, down: what docker compose prints" {
+	project texts <<-'Y'
+	services: {a: {image: "tiny:1", ports: ["127.0.0.1::80", "127.0.0.1::53/udp"], volumes: ["data:/d"], stop_signal: SIGKILL}, b: {image: "tiny:1", stop_signal: SIGKILL}}
+	volumes: {data: {}}
+	Y
+	run gantry up -d
+	[[ $output == *'Volume "texts_data"  Created'* ]] || { echo "$output"; false; }
+	[[ $(gantry images | sed -n 2p) =~ \ [0-9]\.?[0-9]?[0-9]?MB$ ]]
+	is '["ContainerName", "ID", "Repository", "Size", "Tag"]' sh -c "gantry images --format json | python3 -c 'import json,sys; print(json.dumps(sorted(json.load(sys.stdin)[0])))'"
+	no 1 "no port 81/tcp for container texts-a-1: " port a 81
+	[[ $output == *"80/tcp"* && $output == *"53/udp"* ]]
+	no 1 "no port 80/tcp for container texts-b-1: it publishes none" port b 80
+	run gantry down -v -t 0
+	[[ $output == *'Volume texts_data  Removed'* ]] || { echo "$output"; false; }
+}

@@ -140,6 +140,13 @@ static void test_texts(void **state)
 	} sizes[] = { { 0, "0B" }, { 999, "999B" }, { 1000, "1kB" }, { 1048576, "1.049MB" }, { 3420000000, "3.42GB" },
 		      { UINT64_MAX, "18.45EB" } };
 	static const struct {
+		uint64_t n;
+		unsigned base;
+		int digits;
+		const char *want;
+	} units[] = { { 1982291, 1000, 3, "1.98MB" }, { 1230, 1000, 3, "1.23kB" }, { 67108864, 1024, 4, "64MiB" },
+		      { 593920, 1024, 4, "580KiB" }, { 0, 1024, 4, "0B" }, { UINT64_MAX, 1024, 4, "16EiB" } };
+	static const struct {
 		int64_t s;
 		const char *want;
 	} ago[] = {
@@ -153,6 +160,11 @@ static void test_texts(void **state)
 		auto_free char *got = num_size_text(sizes[i].n);
 
 		assert_string_equal(got, sizes[i].size);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		auto_free char *got = num_size_units(units[i].n, units[i].base, units[i].digits);
+
+		assert_string_equal(got, units[i].want);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(ago); i++) {
 		auto_free char *got = num_ago_text(ago[i].s);
