@@ -182,7 +182,8 @@ static bool is_pull_policy(const char *s)
 	} while (*rest);
 	return true;
 }
-static const struct pattern pull_policy = { is_pull_policy, "a pull policy: always, missing, never, build, daily, weekly, every_12h" };
+static const struct pattern pull_policy = { is_pull_policy, "a pull policy: always, missing, never, build, daily, weekly, every_12h",
+					    "^(always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+)$" };
 
 /* ---- the service ---- */
 
@@ -224,7 +225,7 @@ const struct field service_fields[] = {
 	FIELD("environment",         ft_env,        struct service, environment,         NULL,                  F_HASH),
 	FIELD("env_file",            ft_list,       struct service, env_file,            &env_file_item,        F_SCALAR_LIST | F_GONE),
 	FIELD("expose",              ft_strings,    struct service, expose,              NULL,                  F_HASH | F_UNIQUE | F_NUMBERS),
-	{ "extends", &ft_any, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
+	{ "extends", &ft_extends, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
 	FIELD("external_links",      ft_strings,    struct service, external_links,      NULL,                  F_HASH | F_DISTINCT),
 	FIELD("extra_hosts",         ft_extra_hosts, struct service, extra_hosts,        NULL,                  F_HASH),
 	FIELD("group_add",           ft_strings,    struct service, group_add,           NULL,                  F_HASH | F_DISTINCT | F_NUMBERS),

@@ -202,7 +202,7 @@ const struct object_type service_object = {
 const struct field project_fields[] = {
 	{ "version", &ft_version, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
 	FIELD("name",     ft_string, struct project, name,     NULL,            0),
-	{ "include", &ft_any, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
+	{ "include", &ft_include, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
 	FIELD("services", ft_map,    struct project, services, &service_object, 0),
 	FIELD("networks", ft_map,    struct project, networks, &network_object, F_NULL),
 	FIELD("volumes",  ft_map,    struct project, volumes,  &volume_object,  F_NULL),

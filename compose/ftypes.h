@@ -57,9 +57,11 @@ extern const struct ftype ft_path;     /* const char *; F_PATH* say how */
 extern const struct ftype ft_external; /* bool; also the old {name: x} */
 extern const struct ftype ft_version;  /* a string, nothing kept */
 extern const struct ftype ft_any;      /* nothing kept */
+extern const struct ftype ft_extends, ft_include; /* nothing kept: extends.c and include.c have read them before */
 struct pattern {
 	bool (*match)(const char *s);
 	const char *want;
+	const char *regex; /* the same for the JSON schema */
 };
 
 /* ftypes_list.c */

@@ -579,3 +579,5 @@ static int any_decode(struct fctx *c, const struct field *f, const struct node *
 
 const struct ftype ft_version = { .name = "string", .canon = string_canon, .decode = any_decode };
 const struct ftype ft_any = { .name = "value", .decode = any_decode };
+const struct ftype ft_extends = { .name = "string or mapping", .decode = any_decode };
+const struct ftype ft_include = { .name = "list", .decode = any_decode };

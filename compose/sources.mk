@@ -10,7 +10,7 @@ libcompose_a_SOURCES = \
 	compose/ftypes_list.c compose/ftypes_map.c compose/ftypes_pairs.c compose/ftypes_net.c compose/ftypes_mount.c compose/fields_service.c \
 	compose/fields_build.c compose/fields_deploy.c compose/fields_top.c compose/normalize.c compose/normalize.h \
 	compose/adjust.c compose/adjust.h compose/validate.c compose/values.c compose/validate.h compose/graph.c compose/graph.h compose/emit.c compose/emit_yaml.c compose/emit.h \
-	compose/trace.c compose/trace.h compose/explain.c compose/explain.h compose/explain_walk.c compose/explain_walk.h
+	compose/trace.c compose/trace.h compose/explain.c compose/explain.h compose/explain_walk.c compose/explain_walk.h compose/schema.c compose/schema.h
 
 if HAVE_CMOCKA
 compose_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -1,6 +1,6 @@
 # files of tests
-TESTS += tests/programs
-EXTRA_DIST += tests/programs
+TESTS += tests/programs tests/schema
+EXTRA_DIST += tests/programs tests/schema tests/schema_check.py
 
 # Fuzzers (fuzz_programs, in the rooms' lists): with --enable-fuzzing libFuzzer programs, `make fuzzers`; otherwise programs that run
 # tests/fuzz/corpus/NAME once, part of `make check`. One of them is

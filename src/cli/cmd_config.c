@@ -15,13 +15,14 @@
 #include "compose/field.h"
 #include "compose/load.h"
 #include "compose/project.h"
+#include "compose/schema.h"
 #include <errno.h>
 
 enum { OUTPUT_MAX = 1 << 30 };
 
 struct config_opts {
 	const char *explain, *format, *hash, *output;
-	bool environment, images, models, networks, profiles, quiet, services, strict, support, variables, volumes;
+	bool environment, images, models, networks, profiles, quiet, schema, services, strict, support, variables, volumes;
 	bool lock_digests, resolve_digests;
 	bool no_consistency, no_env_resolution, no_interpolate, no_normalize, no_path_resolution;
 };
@@ -44,6 +45,7 @@ static const struct opt config_rows[] = {
 	OPT(0, "profiles", OPT_BOOL, struct config_opts, profiles, NULL, "Only names of profiles"),
 	OPT('q', "quiet", OPT_BOOL, struct config_opts, quiet, NULL, "Print nothing, only check"),
 	OPT(0, "resolve-image-digests", OPT_BOOL, struct config_opts, resolve_digests, NULL, "Pin each image to the digest that its tag stands for now"),
+	OPT(0, "schema", OPT_BOOL, struct config_opts, schema, NULL, "JSON schema of the Compose file, for editors"),
 	OPT(0, "services", OPT_BOOL, struct config_opts, services, NULL, "Only names of services"),
 	OPT(0, "strict", OPT_BOOL, struct config_opts, strict, NULL, "Fail on what gantry does not do in full"),
 	OPT(0, "support", OPT_BOOL, struct config_opts, support, NULL, "What gantry does with each attribute of the Compose file"),
@@ -85,6 +87,12 @@ static int print_support(struct config *c, struct err *e)
 {
 	(void)e;
 	add_support(&c->out, project_fields, "", 0);
+	return 0;
+}
+
+static int print_schema(struct config *c)
+{
+	schema_print(c->app->arena, &c->out);
 	return 0;
 }
 
@@ -274,6 +282,8 @@ static int load_and_print(struct config *c, struct err *e)
 
 	if (c->o->explain)
 		return config_explain(&c->load, c->app->arena, &c->notes, c->o->explain, streq(c->o->format, "json"), &c->out, e);
+	if (c->o->schema)
+		return print_schema(c);
 	if (c->o->support)
 		return print_support(c, e);
 	if (c->o->environment)
