@@ -8,6 +8,7 @@
  * The same images always give the same bytes. An image keeps its id, its DiffIDs, and where it has a manifest here, its digest.
  */
 #pragma once
+#include <stddef.h>
 
 struct boss;
 struct cJSON;
