@@ -28,9 +28,9 @@ gantry_init_LDADD =
 EXTRA_DIST += src/init/gantry.service.in src/init/gantry.openrc.in
 CLEANFILES += src/init/gantry.service src/init/gantry.openrc
 src/init/gantry.service: src/init/gantry.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) src/init && sed 's|@sbindir[@]|$(sbindir)|g' $(top_srcdir)/src/init/gantry.service.in >$@
+	$(AM_V_GEN)$(MKDIR_P) src/init && sed 's|@sbindir[@]|$(sbindir)|g;s|@docdir[@]|$(docdir)|g' $(top_srcdir)/src/init/gantry.service.in >$@
 src/init/gantry.openrc: src/init/gantry.openrc.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) src/init && sed 's|@sbindir[@]|$(sbindir)|g' $(top_srcdir)/src/init/gantry.openrc.in >$@
+	$(AM_V_GEN)$(MKDIR_P) src/init && sed 's|@sbindir[@]|$(sbindir)|g;s|@docdir[@]|$(docdir)|g' $(top_srcdir)/src/init/gantry.openrc.in >$@
 if SYSTEMD_UNIT
 systemdsystemunit_DATA = src/init/gantry.service
 endif

@@ -29,3 +29,19 @@ bool restart_decide(const struct restart_spec *spec, struct restart_state *s, co
 	*ret_delay_ns = s->delay_ns;
 	return true;
 }
+
+bool restart_after_boot(const struct restart_spec *spec, const struct restart_past *past)
+{
+	if (!past->started)
+		return false;
+	switch (spec->policy) {
+	case RESTART_ALWAYS:
+		return true;
+	case RESTART_UNLESS_STOPPED:
+		return !past->stopped;
+	case RESTART_ON_FAILURE:
+		return (!past->exit_known || past->exit_code != 0) && (spec->max_retries <= 0 || past->count < spec->max_retries);
+	default:
+		return false;
+	}
+}

@@ -15,7 +15,6 @@
 #include "engine/container/container.h"
 #include "engine/monitor/control.h"
 #include "state/db.h"
-#include "state/project_store.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -122,19 +121,6 @@ static int read_signal(const struct request *r, int dflt, int *ret, struct err *
 	*ret = dflt;
 	return name ? proc_signal_parse(name, ret, e) : 0;
 }
-static void mark_host_stop(struct monitor *m)
-{
-	AUTO_DONE(project_row_done) struct project_row row = { 0 };
-	AUTO_ERR(e);
-	struct db *db = monitor_db(m, &e);
-
-	if (db && project_get(db, m->project, &row, &e) == 0 && !row.stopped_by_host) {
-		row.stopped_by_host = true;
-		(void)project_put(db, &row, &e);
-	}
-	if (e.code)
-		monitor_report(m, "state", &e);
-}
 static void stop(struct mctr *c, int64_t grace_ns, int sig)
 {
 	c->grace_ns = grace_ns;
@@ -149,9 +135,7 @@ static int op_stop(struct client *cl, struct request *r, struct err *e)
 	int sig;
 
 	TRY(read_signal(r, ctr_stop_signal(c), &sig, e));
-	if (json_bool(r->json, "host", false))
-		mark_host_stop(c->m);
-	else
+	if (!json_bool(r->json, "host", false)) /* after the boot it is wanted as it was */
 		want(c, DESIRED_STOPPED);
 	cl->wait = WAIT_DOWN;
 	if (c->state == M_DOWN)
@@ -300,7 +284,6 @@ void serve_shutdown(struct monitor *m)
 	if (m->stopping)
 		return;
 	m->stopping = true;
-	mark_host_stop(m);
 	for (struct mctr *c = m->ctrs; c; c = c->next)
 		if (c->state != M_DOWN)
 			stop(c, -1, ctr_stop_signal(c));

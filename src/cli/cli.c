@@ -326,10 +326,24 @@ int app_check_services(struct app *app, const struct strv *services, struct err 
 	return 0;
 }
 
+/* A living monitor's rows are right, but for those of an earlier boot that it is about to correct: no process is looked at then. */
+int app_rows(struct app *app, const char *project, const char *service, struct ctr_rows *ret, struct err *e)
+{
+	const char *boot = app->dirs.boot_id;
+	bool watched;
+
+	TRY(ctr_list(app->db, project, service, ret, e));
+	watched = ret->n && lock_monitor_held(&app->dirs, project);
+	for (size_t i = 0; i < ret->n; i++)
+		if (!watched || (ret->v[i].pid.pid && !streq0(ret->v[i].boot_id, boot)))
+			ctr_row_correct(&ret->v[i], boot, watched);
+	return 0;
+}
+
 int app_containers(struct app *app, const struct strv *services, bool oneoff, struct ctr_rows *ret, struct err *e)
 {
 	struct ctr_rows all = CTR_ROWS_INIT, keep = CTR_ROWS_INIT;
-	int r = ctr_list(app->db, app->name, NULL, &all, e);
+	int r = app_rows(app, app->name, NULL, &all, e);
 
 	if (r < 0)
 		return r;
@@ -353,7 +367,7 @@ int app_replica(struct app *app, const char *service, int64_t index, bool must_r
 	struct ctr_rows rows = CTR_ROWS_INIT;
 	struct ctr_row *found = NULL;
 
-	TRY(ctr_list(app->db, app->name, service, &rows, e));
+	TRY(app_rows(app, app->name, service, &rows, e));
 	for (size_t i = 0; i < rows.n && !found; i++) {
 		struct ctr_row *c = &rows.v[i];
 

@@ -66,7 +66,7 @@ struct app {
 	struct db *db;
 	int lock;                /* project lock, -1 */
 	const struct cmd *cmd;
-	bool host_shutdown;      /* what is stopped now is meant to come back after the boot */
+	bool host_shutdown;      /* what is stopped now is wanted as before: boot brings it back */
 	bool no_deps;            /* --no-deps: set before app_load_project */
 };
 
@@ -106,6 +106,8 @@ void app_print_notes(const struct app *app, const struct notes *notes);
 void app_unlock(struct app *app);
 /* "no such service: x" for names that are neither in the file nor among the project's containers. */
 int app_check_services(struct app *app, const struct strv *services, struct err *e);
+/* ctr_list of one PROJECT, with states that are true: of rows whose writer is dead too. */
+int app_rows(struct app *app, const char *project, const char *service, struct ctr_rows *ret, struct err *e);
 /* Containers of the project for the named services (none: all), ordered; one-off ones only with ONEOFF. */
 int app_containers(struct app *app, const struct strv *services, bool oneoff, struct ctr_rows *ret, struct err *e);
 /* The replica INDEX (0: lowest) of SERVICE: "service \"x\" is not running" when MUST_RUN and it is not. */

@@ -16,6 +16,7 @@
 #include "engine/kernel/probe.h"
 #include "net/network.h"
 #include "state/container_store.h"
+#include "state/project_store.h"
 #include "state/db.h"
 #include <errno.h>
 #include <sys/utsname.h>
@@ -29,18 +30,27 @@ static const struct opt info_rows[] = {
 	OPT_END
 };
 
-static void add_counts(struct cJSON *o, const struct ctr_rows *rows)
+static int add_counts(struct app *app, struct cJSON *o, struct err *e)
 {
-	int64_t running = 0, paused = 0;
+	int64_t running = 0, paused = 0, all = 0;
+	AUTO_STRV(projects);
 
-	for (size_t i = 0; i < rows->n; i++) {
-		running += rows->v[i].state == CTR_RUNNING;
-		paused += rows->v[i].state == CTR_PAUSED;
+	TRY(project_list(app->db, &projects, e));
+	for (size_t k = 0; k < projects.n; k++) {
+		AUTO_DONE(ctr_rows_done) struct ctr_rows rows = CTR_ROWS_INIT;
+
+		TRY(app_rows(app, projects.v[k], NULL, &rows, e));
+		all += (int64_t)rows.n;
+		for (size_t i = 0; i < rows.n; i++) {
+			running += rows.v[i].state == CTR_RUNNING;
+			paused += rows.v[i].state == CTR_PAUSED;
+		}
 	}
-	json_add_int(o, "Containers", (int64_t)rows->n);
+	json_add_int(o, "Containers", all);
 	json_add_int(o, "ContainersRunning", running);
 	json_add_int(o, "ContainersPaused", paused);
-	json_add_int(o, "ContainersStopped", (int64_t)rows->n - running - paused);
+	json_add_int(o, "ContainersStopped", all - running - paused);
+	return 0;
 }
 
 static void add_features(struct cJSON *o)
@@ -70,7 +80,6 @@ static void add_warnings(struct cJSON *o)
 
 static int collect(struct app *app, struct cJSON *o, struct err *e)
 {
-	struct ctr_rows rows = CTR_ROWS_INIT;
 	const struct cgroup_layout *cg;
 	const char *driver;
 	auto_free char *why = NULL;
@@ -79,9 +88,7 @@ static int collect(struct app *app, struct cJSON *o, struct err *e)
 
 	uname(&u);
 	json_add_str(o, "ServerVersion", PACKAGE_VERSION);
-	TRY(ctr_list(app->db, NULL, NULL, &rows, e));
-	add_counts(o, &rows);
-	ctr_rows_done(&rows);
+	TRY(add_counts(app, o, e));
 	TRY(image_list(app->db, &images, e));
 	json_add_int(o, "Images", (int64_t)images.n);
 	strv_done(&images);

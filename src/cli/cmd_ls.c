@@ -54,7 +54,7 @@ static int add_project(struct app *app, const struct ls_opts *o, const char *nam
 	bool running;
 	int r = 0;
 
-	TRY(ctr_list(app->db, name, NULL, &rows, e));
+	TRY(app_rows(app, name, NULL, &rows, e));
 	auto_free char *status = status_text(&rows, &running);
 	bool shown = rows.n && (running || o->all);
 

@@ -2,6 +2,7 @@
 #include "cli/ctr_view.h"
 
 #include "base/alloc.h"
+#include "base/dirs.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/num.h"
@@ -36,7 +37,19 @@ static void add_health(struct str *b, const struct ctr_row *c)
 		str_addf(b, " (%s)", ctr_health_name(c->health));
 }
 
-char *ctr_view_status(const struct ctr_row *c, int64_t now_ns)
+static void add_exited(struct str *b, const struct ctr_row *c, const char *boot_id, const char *ago)
+{
+	if (c->exit_known || c->error)
+		str_addf(b, "Exited (%" PRId64 ")", c->exit_code);
+	else if (ctr_row_ended_with_host(c, boot_id))
+		str_addf(b, "Exited (%d: the host restarted)", CTR_EXIT_UNKNOWN);
+	else
+		str_add(b, "Exited (code unknown)");
+	if (c->finished_ns >= c->started_ns) /* else nobody saw when */
+		str_addf(b, " %s ago", ago);
+}
+
+char *ctr_view_status(const struct ctr_row *c, const char *boot_id, int64_t now_ns)
 {
 	struct str b = STR_INIT(256);
 	auto_free char *up = num_ago_text((now_ns - c->started_ns) / 1000000000);
@@ -55,10 +68,7 @@ char *ctr_view_status(const struct ctr_row *c, int64_t now_ns)
 		str_addf(&b, "Restarting (%" PRId64 ") %s ago", c->exit_code, down);
 		break;
 	case CTR_EXITED:
-		if (c->exit_known || c->error)
-			str_addf(&b, "Exited (%" PRId64 ") %s ago", c->exit_code, down);
-		else
-			str_addf(&b, "Exited (code unknown) %s ago", down);
+		add_exited(&b, c, boot_id, down);
 		break;
 	case CTR_REMOVING:
 		str_add(&b, "Removal In Progress");
@@ -215,7 +225,7 @@ int ctr_view_json(struct db *db, const struct ctr_row *c, int64_t now_ns, bool f
 {
 	AUTO(json_free) struct cJSON *row = json_object();
 	AUTO(ctr_spec_free) struct ctr_spec *spec = NULL;
-	auto_free char *status = ctr_view_status(c, now_ns);
+	auto_free char *status = ctr_view_status(c, db_dirs(db)->boot_id, now_ns);
 	auto_free char *id = xstrndup(c->id, full ? ID_LEN : ID_SHORT);
 
 	TRY(container_load_spec(db_dirs(db), c->id, &spec, e));

@@ -11,8 +11,8 @@ struct cJSON;
 struct ctr_row;
 struct db;
 struct err;
-/* "Up 3 minutes (healthy)", "Exited (0) 5 seconds ago", … NOW as of time_now_ns(). Caller frees. */
-char *ctr_view_status(const struct ctr_row *c, int64_t now_ns);
+/* "Up 3 minutes (healthy)", "Exited (0) 5 seconds ago", "Exited (255: the host restarted)", … NOW as of time_now_ns(). Caller frees. */
+char *ctr_view_status(const struct ctr_row *c, const char *boot_id, int64_t now_ns);
 /* The state docker compose prints: starting and stopping show as what they were seen as ("created", "running"). */
 const char *ctr_view_state(const struct ctr_row *c);
 /* All fields of `ps --format json`. FULL: ids and commands are not cut. Caller frees. */

@@ -15,34 +15,6 @@
 #include "state/lock.h"
 #include <errno.h>
 
-/* A state that a row may show although whoever wrote it is dead. */
-static void correct_state(struct ctr_row *c, const char *boot_id, bool monitor)
-{
-	bool alive = ctr_row_alive(c, boot_id);
-
-	switch (c->state) {
-	case CTR_RUNNING:
-	case CTR_PAUSED:
-	case CTR_STOPPING:
-		if (alive)
-			return;
-		break;
-	case CTR_STARTING:
-	case CTR_RESTARTING:
-		if (alive || monitor)
-			return;
-		break;
-	case CTR_EXITED:
-		if (alive)
-			c->state = CTR_RUNNING;
-		return;
-	default:
-		return;
-	}
-	c->state = CTR_EXITED;
-	c->exit_known = false;
-}
-
 /* ---- depends_on from labels: "db:service_healthy:false,cache:service_started:true" ---- */
 
 static void add_dep(struct observed_ctr *c, const char *text)
@@ -104,7 +76,7 @@ static int read_containers(struct db *db, struct observed *o, bool order, struct
 		struct observed_ctr *c = &o->ctrs[o->nctrs];
 
 		c->row = rows.v[o->nctrs]; /* moved */
-		correct_state(&c->row, d->boot_id, monitor);
+		ctr_row_correct(&c->row, d->boot_id, monitor);
 		if (order)
 			read_deps(db, c);
 	}

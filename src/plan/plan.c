@@ -338,18 +338,19 @@ void plan_start_deps(struct builder *b, struct view *v, bool waits)
 	for (size_t k = 0; k < v->ndeps; k++) {
 		const struct view_dep *d = &v->deps[k];
 		struct view *on = d->on;
+		bool required = d->required && !b->opt->host;
 		int wait = OP_NONE;
 
-		if (!on || !view_waited_for(on) || (v->nstarts == 0 && on->nstarts == 0))
+		if (!on || !view_waited_for(on) || (on->nstarts == 0 && (v->nstarts == 0 || b->opt->host)))
 			continue;
 		if (waits && d->condition != DEP_STARTED)
 			wait = plan_wait(b, on, d->condition == DEP_HEALTHY ? WAIT_HEALTHY : WAIT_COMPLETED, PHASE_START);
-		if (wait != OP_NONE && d->required)
+		if (wait != OP_NONE && required)
 			plan_op(b, wait)->optional = false;
 		for (size_t i = 0; i < v->nstarts; i++) {
-			plan_dep(b, v->starts[i], wait, !d->required);
+			plan_dep(b, v->starts[i], wait, !required);
 			for (size_t m = 0; wait == OP_NONE && m < on->nstarts; m++)
-				plan_dep(b, v->starts[i], on->starts[m], !d->required);
+				plan_dep(b, v->starts[i], on->starts[m], !required);
 		}
 	}
 }

@@ -97,6 +97,10 @@ struct plan_options {
 	bool volumes;                /* -v */
 	const char *rmi;             /* "all", "local", NULL */
 	bool stop;                   /* rm -s */
+	/* stop, start of the whole project because the host goes down, or has come up: one-off containers are stopped too; only those with
+	 * these ids are started, in the order of things, but what they depend on does not keep them from it */
+	bool host;
+	const struct strv *ids;
 	const char *signal;          /* kill */
 	/* pull */
 	bool include_deps, ignore_buildable, carry_on;

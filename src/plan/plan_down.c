@@ -293,6 +293,18 @@ static int check_start(const struct builder *b, const struct view *v, struct err
 	return -ENOENT;
 }
 
+/* rm is how they go, and with the host they end as everything does. */
+static void add_oneoffs(struct builder *b, enum op_kind kind)
+{
+	for (size_t i = 0; i < b->o->nctrs; i++) {
+		const struct observed_ctr *c = &b->o->ctrs[i];
+		struct view *v = builder_view(b, c->row.service);
+
+		if (c->row.oneoff && v && v->named)
+			add_one(b, kind, v, c);
+	}
+}
+
 static int build_services(struct builder *b, enum op_kind kind, struct err *e)
 {
 	if (kind == OP_CTR_RESTART)
@@ -306,15 +318,11 @@ static int build_services(struct builder *b, enum op_kind kind, struct err *e)
 		if (kind == OP_CTR_START)
 			TRY(check_start(b, v, e));
 		for (size_t k = 0; k < v->nctrs; k++)
-			add_one(b, kind, v, v->ctrs[k]);
+			if (!b->opt->ids || strv_has(b->opt->ids, v->ctrs[k]->row.id))
+				add_one(b, kind, v, v->ctrs[k]);
 	}
-	for (size_t i = 0; kind == OP_CTR_REMOVE && i < b->o->nctrs; i++) { /* one-off ones too: rm is how they go */
-		const struct observed_ctr *c = &b->o->ctrs[i];
-		struct view *v = builder_view(b, c->row.service);
-
-		if (c->row.oneoff && v && v->named)
-			add_one(b, kind, v, c);
-	}
+	if (kind == OP_CTR_REMOVE || (kind == OP_CTR_STOP && b->opt->host))
+		add_oneoffs(b, kind);
 	if (kinds[kind].order == FORWARD)
 		order_starts(b, kind == OP_CTR_START);
 	else

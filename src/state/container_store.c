@@ -21,7 +21,6 @@ static const char *const health_names[] = {
 DEFINE_NAMES(ctr_health, health_names)
 static const char *const desired_names[] = {
 	[DESIRED_CREATED] = "created", [DESIRED_RUNNING] = "running", [DESIRED_STOPPED] = "stopped",
-	[DESIRED_AFTER_BOOT] = "after-boot",
 };
 DEFINE_NAMES_SCOPE(static, desired, desired_names)
 
@@ -278,4 +277,39 @@ int ctr_delete(struct db *db, const char *id, struct err *e)
 bool ctr_row_alive(const struct ctr_row *c, const char *boot_id)
 {
 	return c->pid.pid > 0 && streq0(c->boot_id, boot_id) && proc_alive(&c->pid);
+}
+
+void ctr_row_correct(struct ctr_row *c, const char *boot_id, bool watched)
+{
+	bool alive = ctr_row_alive(c, boot_id);
+
+	switch (c->state) {
+	case CTR_RUNNING:
+	case CTR_PAUSED:
+	case CTR_STOPPING:
+		if (alive)
+			return;
+		break;
+	case CTR_STARTING:
+	case CTR_RESTARTING:
+		if (alive || watched)
+			return;
+		break;
+	case CTR_EXITED:
+		if (alive)
+			c->state = CTR_RUNNING;
+		return;
+	default:
+		return;
+	}
+	c->state = CTR_EXITED;
+	c->exit_known = false;
+	c->exit_code = CTR_EXIT_UNKNOWN;
+	c->health = HEALTH_NONE;
+	c->pid = c->keeper = (struct proc_id){ 0 };
+}
+
+bool ctr_row_ended_with_host(const struct ctr_row *c, const char *boot_id)
+{
+	return c->state == CTR_EXITED && !c->exit_known && !c->error && c->boot_id && !streq(c->boot_id, boot_id);
 }

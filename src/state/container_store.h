@@ -17,7 +17,8 @@ enum ctr_state {
 	CTR_REMOVING, CTR_DEAD, CTR_STATES
 };
 DECLARE_NAMES(ctr_state) /* "created", "starting", "running", "paused", "stopping", "restarting", "exited", "removing", "dead" */
-enum ctr_desired { DESIRED_CREATED, DESIRED_RUNNING, DESIRED_STOPPED, DESIRED_AFTER_BOOT /* stopped by the host going down */ };
+enum ctr_desired { DESIRED_CREATED, DESIRED_RUNNING, DESIRED_STOPPED };
+enum { CTR_EXIT_UNKNOWN = 255 /* what docker shows for a container that a power cut ended */ };
 enum ctr_health { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 DECLARE_NAMES(ctr_health) /* "", "starting", "healthy", "unhealthy" */
 
@@ -33,7 +34,7 @@ struct ctr_row {
 	char *config;       /* canonical JSON of the service when it was created: names the fields that changed later */
 	char *sandbox;      /* sandbox id: its own or the one it joins; NULL: host's network */
 	int64_t created_ns;
-	enum ctr_desired desired; /* what the user wants: up/start -> running, stop -> stopped */
+	enum ctr_desired desired; /* what the user wants: up/start -> running, stop -> stopped; a host that goes down changes nothing */
 	/* facts, written by the monitor */
 	enum ctr_state state;
 	struct proc_id pid;   /* first process, 0: none */
@@ -80,3 +81,8 @@ int ctr_set_health(struct db *db, const char *id, enum ctr_health health, const 
 int ctr_delete(struct db *db, const char *id, struct err *e);
 /* Is the process of this row alive in this boot? (pid + start time + boot id) */
 bool ctr_row_alive(const struct ctr_row *c, const char *boot_id);
+/* A row may say `running` although whoever wrote it is dead (kill -9, a power cut): then it becomes `exited`, its exit unknown (255), as the next
+ * monitor would write it. WATCHED: a monitor lives (lock_monitor_held), so that `starting` and `restarting` are true without a process. */
+void ctr_row_correct(struct ctr_row *c, const char *boot_id, bool watched);
+/* Did it end with the host, by a reboot or a power cut that nobody saw? */
+bool ctr_row_ended_with_host(const struct ctr_row *c, const char *boot_id);

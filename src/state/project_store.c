@@ -18,7 +18,7 @@ void project_row_done(struct project_row *p)
 int project_put(struct db *db, const struct project_row *p, struct err *e)
 {
 	struct stmt *s = DB_STMT(db, SQL_PROJECT_PUT, e, V(p->name), V(p->working_dir), V(p->config_files), V(p->environment),
-				V(p->stopped_by_host), V(p->created_ns), V(p->updated_ns));
+				V(p->created_ns), V(p->updated_ns));
 
 	TRY(stmt_run(s, e));
 	db_touch(db, p->name);
@@ -34,7 +34,7 @@ int project_get(struct db *db, const char *name, struct project_row *ret, struct
 		return r;
 	*ret = (struct project_row){
 		.name = stmt_dup(s, 0), .working_dir = stmt_dup(s, 1), .config_files = stmt_dup(s, 2), .environment = stmt_dup(s, 3),
-		.stopped_by_host = stmt_int(s, 4), .created_ns = stmt_int(s, 5), .updated_ns = stmt_int(s, 6),
+		.created_ns = stmt_int(s, 4), .updated_ns = stmt_int(s, 5),
 	};
 	stmt_reset(s);
 	return 0;

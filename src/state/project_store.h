@@ -15,7 +15,6 @@ struct project_row {
 	char *working_dir;  /* of the last up, absolute */
 	char *config_files; /* joined by ',' as docker compose's label */
 	char *environment;  /* --env-file list, ',' */
-	bool stopped_by_host; /* containers ended by host shutdown: bring them back at boot */
 	int64_t created_ns, updated_ns;
 };
 void project_row_done(struct project_row *p);

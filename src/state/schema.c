@@ -121,5 +121,9 @@ const char *const schema_migrations[] = {
 	"	chain_id TEXT PRIMARY KEY REFERENCES layer(chain_id) ON DELETE CASCADE, digest TEXT NOT NULL, type TEXT NOT NULL,\n"
 	"	size INTEGER NOT NULL, origin TEXT NOT NULL\n"
 	") WITHOUT ROWID;\n",
+
+	/* 5: the end of the host leaves what is wanted as it is; the restart policies say what comes back */
+	"UPDATE container SET desired = 'running' WHERE desired = 'after-boot';\n"
+	"ALTER TABLE project DROP COLUMN stopped_by_host;\n",
 };
 const int schema_version = ARRAY_LEN(schema_migrations);

@@ -17,10 +17,10 @@
 #define RETURNING_PROJECT " RETURNING project"
 
 const char *const sql_text[SQL_COUNT] = {
-	[SQL_PROJECT_PUT] = "INSERT INTO project (name, working_dir, config_files, environment, stopped_by_host, created_ns, updated_ns) "
-			    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO UPDATE SET working_dir = ?2, config_files = ?3, "
-			    "environment = ?4, stopped_by_host = ?5, updated_ns = ?7",
-	[SQL_PROJECT_GET] = "SELECT name, working_dir, config_files, environment, stopped_by_host, created_ns, updated_ns FROM project "
+	[SQL_PROJECT_PUT] = "INSERT INTO project (name, working_dir, config_files, environment, created_ns, updated_ns) "
+			    "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET working_dir = ?2, config_files = ?3, "
+			    "environment = ?4, updated_ns = ?6",
+	[SQL_PROJECT_GET] = "SELECT name, working_dir, config_files, environment, created_ns, updated_ns FROM project "
 			    "WHERE name = ?1",
 	[SQL_PROJECT_LIST] = "SELECT name FROM project ORDER BY name",
 	[SQL_PROJECT_DELETE] = "DELETE FROM project WHERE name = ?1",

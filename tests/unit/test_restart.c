@@ -87,12 +87,52 @@ static void deploy_delay_and_window(void **state)
 	assert_int_equal(s.attempts, 1);
 }
 
+/* What docker 26.1 did, with its daemon stopped and started, and killed together with all containers. */
+static void after_boot(void **state)
+{
+	enum { RAN = 1, STOPPED = 2, UNSEEN = 4 };
+	static const struct {
+		enum restart_policy policy;
+		unsigned how;
+		int64_t code, max, count;
+		bool want;
+	} rows[] = {
+		{ RESTART_NO, RAN, 3, 0, 0, false },
+		{ RESTART_NO, RAN | UNSEEN, 255, 0, 0, false },
+		{ RESTART_ALWAYS, 0, 0, 0, 0, false },
+		{ RESTART_ALWAYS, RAN, 0, 0, 0, true },
+		{ RESTART_ALWAYS, RAN | STOPPED, 0, 0, 0, true },
+		{ RESTART_UNLESS_STOPPED, 0, 0, 0, 0, false },
+		{ RESTART_UNLESS_STOPPED, RAN, 0, 0, 0, true },
+		{ RESTART_UNLESS_STOPPED, RAN | UNSEEN, 255, 0, 0, true },
+		{ RESTART_UNLESS_STOPPED, RAN | STOPPED, 3, 0, 0, false },
+		{ RESTART_ON_FAILURE, 0, 0, 0, 0, false },
+		{ RESTART_ON_FAILURE, RAN, 0, 0, 0, false },
+		{ RESTART_ON_FAILURE, RAN, 143, 0, 100, true },
+		{ RESTART_ON_FAILURE, RAN | STOPPED, 3, 0, 0, true },
+		{ RESTART_ON_FAILURE, RAN | UNSEEN, 0, 0, 0, true },
+		{ RESTART_ON_FAILURE, RAN, 4, 2, 1, true },
+		{ RESTART_ON_FAILURE, RAN, 4, 2, 2, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct restart_spec spec = { .policy = rows[i].policy, .max_retries = rows[i].max, .delay_ns = -1, .window_ns = -1 };
+		struct restart_past past = {
+			.started = rows[i].how & RAN, .stopped = rows[i].how & STOPPED, .exit_known = !(rows[i].how & UNSEEN),
+			.exit_code = rows[i].code, .count = rows[i].count,
+		};
+
+		if (restart_after_boot(&spec, &past) != rows[i].want)
+			fail_msg("row %zu", i);
+	}
+}
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(backoff_doubles_to_a_minute),
 		cmocka_unit_test(ten_seconds_begin_anew),
-		cmocka_unit_test(whether),
+		cmocka_unit_test(whether), cmocka_unit_test(after_boot),
 		cmocka_unit_test(deploy_delay_and_window),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

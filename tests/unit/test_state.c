@@ -200,12 +200,11 @@ static void project_round_trip(void **state)
 
 	assert_int_equal(project_get(f->db, "p", &got, &f->e), 1);
 	OK(project_put(f->db, &p, &f->e));
-	p.stopped_by_host = true;
+	p.working_dir = (char *)"/y";
 	p.created_ns = 99; /* the first one stays */
 	OK(project_put(f->db, &p, &f->e));
 	OK(project_get(f->db, "p", &got, &f->e));
-	assert_string_equal(got.working_dir, "/x");
-	assert_true(got.stopped_by_host);
+	assert_string_equal(got.working_dir, "/y");
 	assert_int_equal(got.created_ns, 1);
 	assert_null(got.environment);
 	OK(project_list(f->db, &names, &f->e));
