@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_auth: what registries say about who may what (challenges, Retry-After, refusals), and what a config.json says
+ * fuzz_auth: what registries say about who may what (challenges, Retry-After, refusals), and what config.json, hosts.toml, registries.conf and NO_PROXY say
  */
 #include "tests/fuzz/fuzz.h"
 #include "base/alloc.h"
@@ -10,10 +10,13 @@
 #include "engine/image/auth.h"
 #include "engine/image/challenge.h"
 #include "engine/image/cred.h"
-#include "engine/image/hosts.h"
+#include "engine/image/hosts_priv.h"
 #include "engine/image/http.h"
+#include "engine/image/proxy.h"
+#include "engine/image/ref.h"
 #include "engine/image/registry_error.h"
 #include "engine/image/retry.h"
+#include "engine/image/toml.h"
 #include <string.h>
 
 static void as_challenge(const char *text)
@@ -59,6 +62,32 @@ static void as_config(const char *text, size_t n)
 	}
 }
 
+/* hosts.toml and registries.conf, from what a file says to the list of hosts. */
+static void as_toml(const char *text, size_t n)
+{
+	AUTO(json_free) struct cJSON *doc = NULL;
+	AUTO_ERR(e);
+	const struct cJSON *const none[] = { NULL };
+	const char *const names[] = { "conf" };
+	char host[] = "a.example", path[] = "team/web", tag[] = "1";
+	const struct ref ref = { .host = host, .path = path, .tag = tag };
+
+	if (toml_parse(text, n, "toml", &doc, &e) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		AUTO_DONE(registry_hosts_done) struct registry_hosts h = { 0 };
+		const struct cJSON *const docs[] = { doc };
+		AUTO_ERR(e2);
+
+		BUG_ON(registry_hosts_from(none, 1, host, true, &h, &e2) < 0);
+		if ((i ? registry_hosts_toml(doc, "/nowhere", false, &h, &e2) : registry_hosts_containers(docs, names, 1, &ref, false, &h, &e2)) < 0)
+			continue;
+		BUG_ON(h.n == 0 || h.v[h.n - 1].mirror);
+		for (size_t k = 0; k < h.n; k++)
+			BUG_ON(!*h.v[k].name || (!str_starts(h.v[k].url, "https://") && !str_starts(h.v[k].url, "http://")));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xmalloc(size + 1), *shown = NULL, *url = NULL;
@@ -68,6 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	as_challenge(text);
 	as_config(text, size);
+	as_toml(text, size);
+	(void)proxy_is_passed_by(text, "a.example", "443");
+	(void)proxy_is_passed_by(text, "192.0.2.1", "443");
 	BUG_ON(retry_after_ns(text, 0) < -1);
 	shown = registry_error_text(text);
 	for (const char *p = shown; p && *p; p++)
