@@ -252,7 +252,7 @@ const struct field service_fields[] = {
 	FIELD("oom_score_adj",       ft_int,        struct service, oom_score_adj,       &range_oom,            F_HASH),
 	FIELD("pid",                 ft_string,     struct service, pid,                 NULL,                  F_HASH | F_NULL),
 	FIELD("pids_limit",          ft_int,        struct service, pids_limit,          NULL,                  F_HASH | F_FRACTION),
-	FIELD_S("platform",          ft_string,     struct service, platform,            NULL,                  F_HASH, PARTIAL, "images are not chosen by it yet"),
+	FIELD("platform",            ft_string,     struct service, platform,            NULL,                  F_HASH),
 	FIELD("ports",               ft_list,       struct service, ports,               &port_item,            F_HASH),
 	FIELD("privileged",          ft_bool,       struct service, privileged,          NULL,                  F_HASH),
 	FIELD("pull_policy",         ft_pattern,    struct service, pull_policy,         &pull_policy,          0),

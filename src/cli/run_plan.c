@@ -19,7 +19,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-enum { TICK_NS = 100000000, EXIT_ENGINE = 125, EXIT_NOT_FOUND = 127 };
+enum { TICK_NS = 100000000, EXIT_ENGINE = 125, EXIT_NOT_FOUND = 127, FAILURES_TOLD = 32 };
 
 static int on_signal(struct watch *w, uint32_t events)
 {
@@ -62,7 +62,17 @@ void plan_runner_done(struct plan_runner *r)
 	watch_done(&r->signals);
 	watch_done(&r->tick);
 	progress_free(r->progress);
+	strv_done(&r->failures);
 	loop_free(r->loop);
+}
+
+/* One is the command's error; the others are told before it. */
+static void tell_failures(struct plan_runner *r, const struct err *e)
+{
+	for (size_t i = 0; i < r->failures.n; i++)
+		if (!streq(r->failures.v[i], err_text(e)))
+			log_warning("%s", r->failures.v[i]);
+	strv_clear(&r->failures);
 }
 
 static void report(void *arg, const struct op *op, enum apply_state state, const char *id, const char *text)
@@ -73,6 +83,8 @@ static void report(void *arg, const struct op *op, enum apply_state state, const
 	};
 	struct plan_runner *r = arg;
 
+	if (state == APPLY_FAILED && text && r->failures.n < FAILURES_TOLD)
+		strv_add_unique(&r->failures, text);
 	if (state == APPLY_FIGURE && !progress_animated(r->progress) && r->app->progress != PROGRESS_JSON)
 		return;
 	progress_event(r->progress, id, shown[state], state == APPLY_FAILED ? "Error" : text);
@@ -140,6 +152,7 @@ int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *wha
 	apply_free(TAKE(r->apply));
 	watch_arm(&r->tick, INT64_MAX);
 	progress_free(TAKE(r->progress));
+	tell_failures(r, e);
 	if (res == -ECANCELED && r->interrupted) {
 		if (!e->code)
 			err_set(e, ECANCELED, "interrupted");

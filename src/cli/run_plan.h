@@ -25,6 +25,7 @@ struct plan_runner {
 	int (*on_interrupt)(void *arg); /* NULL: cancels the plan; < 0 ends the loop */
 	void *arg;
 	bool renew_anon_volumes;
+	struct strv failures;       /* what each failed step said */
 };
 int plan_runner_init(struct plan_runner *r, struct app *app, struct err *e);
 void plan_runner_done(struct plan_runner *r);

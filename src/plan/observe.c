@@ -9,6 +9,8 @@
 #include "base/time.h"
 #include "compose/project.h"
 #include "engine/container/container.h"
+#include "engine/image/manifest.h"
+#include "engine/image/platform.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "state/db.h"
@@ -165,7 +167,20 @@ static int when_checked(struct db *db, struct observed *o, const char *ref, stru
 	return r < 0 ? r : 0;
 }
 
-static int resolve_image(struct db *db, struct observed *o, const char *ref, struct err *e)
+/* An image for another machine than the service wants is as good as none. What cannot be told counts as right. */
+static bool is_for(const char *config, const char *platform)
+{
+	AUTO_DONE(config_info_done) struct config_info info = { 0 };
+	struct platform want;
+	AUTO_ERR(unclear);
+
+	if (!platform || !*platform || platform_parse(platform, &want, &unclear) < 0 || config_info_parse(config, strlen(config), &info, &unclear) < 0 ||
+	    !*info.platform.arch)
+		return true;
+	return platform_rank(&want, &info.platform) >= 0 && streq(want.arch, info.platform.arch);
+}
+
+static int resolve_image(struct db *db, struct observed *o, const char *ref, const char *platform, struct err *e)
 {
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
 	int r;
@@ -175,7 +190,7 @@ static int resolve_image(struct db *db, struct observed *o, const char *ref, str
 	r = image_resolve(db, ref, &row, e);
 	if (r < 0)
 		return err_wrap(e, "image '%s'", ref);
-	if (r > 0)
+	if (r > 0 || !is_for(row.config, platform))
 		return 0;
 	map_set(&o->images, ref, TAKE(row.id));
 	return when_checked(db, o, ref, e);
@@ -188,10 +203,10 @@ static int read_images(struct db *db, struct observed *o, const struct project *
 
 		if (s->disabled || s->provider)
 			continue;
-		TRY(resolve_image(db, o, service_image(s), e));
+		TRY(resolve_image(db, o, service_image(s), s->platform, e));
 		for (size_t k = 0; k < s->volumes.n; k++)
 			if (s->volumes.v[k].type == MOUNT_IMAGE)
-				TRY(resolve_image(db, o, s->volumes.v[k].source, e));
+				TRY(resolve_image(db, o, s->volumes.v[k].source, NULL, e));
 	}
 	return 0;
 }

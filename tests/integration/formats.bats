@@ -84,6 +84,40 @@ refused() { # KIND PATTERN: not pulled, PATTERN is said, nothing is left
 	refused windows "*for windows, not for linux*"
 }
 
+@test "platform: of a service chooses the image, and one for another machine that is here does not count" {
+	project platforms <<<"{services: {x: {image: '127.0.0.1:$ODD/odd/arms:1', platform: linux/arm/v7}}}"
+	gantry pull -q
+	[ "$(gantry image inspect -f '{{.Author}}' "127.0.0.1:$ODD/odd/arms:1")" = arm/v6 ]
+	run gantry plan
+	[[ $output != *"pull"* ]]
+	sed -i 's,linux/arm/v7,linux/arm64,' compose.yaml
+	run gantry plan
+	[[ $output == *"odd/arms:1: pull (not present)"* ]]
+	gantry create
+	[ "$(gantry image inspect -f '{{.Author}}' "127.0.0.1:$ODD/odd/arms:1")" = arm64/v8 ]
+	gantry down
+	sed -i 's,linux/arm64,linux/mips,' compose.yaml
+	run gantry create
+	[ "$status" = 1 ]
+	[[ $output == *"service 'x': "*"no matching manifest for linux/mips"* ]]
+	gantry down
+	gantry image rm -f "127.0.0.1:$ODD/odd/arms:1"
+	gantry image prune -af >/dev/null
+}
+
+@test "several images that fail are all named" {
+	project several <<<"{services: {x: {image: '127.0.0.1:$ODD/odd/schema1:1'}, y: {image: '127.0.0.1:$ODD/odd/gzip:1'}, z: {image: '127.0.0.1:$ODD/odd/loop:1'}}}"
+	run gantry pull -q
+	[ "$status" = 1 ]
+	[[ $output == *"service 'x': "*"schema 1"* && $output == *"service 'z': "*"redirects more than 10 times"* ]]
+	gantry image inspect "127.0.0.1:$ODD/odd/gzip:1" >/dev/null
+	run gantry pull -q --ignore-pull-failures
+	[ "$status" = 0 ]
+	[[ $output == *"service 'x': "*"schema 1"* && $output == *"service 'z': "*"redirects more than 10 times"* ]]
+	gantry image rm -f "127.0.0.1:$ODD/odd/gzip:1"
+	gantry image prune -af >/dev/null
+}
+
 @test "what is no container image says what it is" {
 	refused schema1 "*image format of 2015 (schema 1)*skopeo copy*"
 	refused helm "*a Helm chart*"

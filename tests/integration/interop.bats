@@ -21,7 +21,7 @@ setup_file() {
 	rm -r "$T/bundle/rootfs/gone" "$T/bundle/rootfs/was/file"
 	echo new >"$T/bundle/rootfs/etc/new"
 	umoci repack --image "$T/u:1" "$T/bundle"
-	umoci config --image "$T/u:1" --config.cmd sh --config.cmd -c --config.cmd 'ls /gone /was; cat /etc/new; echo $WHO' --config.env WHO=umoci --config.env PATH=/bin
+	umoci config --image "$T/u:1" --config.cmd sh --config.cmd -c --config.cmd 'exec 2>&1; ls /gone /was; cat /etc/new; echo $WHO' --config.env WHO=umoci --config.env PATH=/bin
 	for how in "--format oci" "--format v2s2" "--format oci --dest-compress-format zstd"; do
 		# shellcheck disable=SC2086
 		skopeo copy -q $how --dest-tls-verify=false "oci:$T/u:1" "docker://127.0.0.1:$OPEN/umoci/x:1"

@@ -4,7 +4,7 @@ load lib
 load registries
 
 config() { cat "$DOCKER_CONFIG/config.json"; }
-teardown() { unproxy; rm -f "$DOCKER_CONFIG/config.json"; unset DOCKER_AUTH_CONFIG; }
+teardown() { unproxy; common_teardown; rm -f "$DOCKER_CONFIG/config.json"; unset DOCKER_AUTH_CONFIG; }
 
 @test "a token service that offers it: the login's token is kept, not the password, and is good for pulls and pushes" {
 	proxy --token 60 --refresh

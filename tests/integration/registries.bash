@@ -109,5 +109,6 @@ teardown_file() {
 	for f in "$T"/reg/*.pid "$T/proxy.pid"; do [ ! -f "$f" ] || kill "$(cat "$f")" 2>/dev/null || true; done
 	common_teardown_file
 }
-teardown() { unproxy; }
+eval "common_$(declare -f teardown)"
+teardown() { unproxy; common_teardown; }
 
