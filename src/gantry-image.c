@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * gantry-image SOCKET TMP INPUT: unpacks images, started by gantry with three descriptors. What it does is in engine/image/job.h.
- * gantry-image digest|add|fetch|pack SOCKET …: engine/image/layer_job.h.
+ * gantry-image digest|add|fetch|sum|pack SOCKET …: engine/image/layer_job.h.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -33,6 +33,8 @@ int main(int argc, char **argv)
 		}
 	if (layer && argc == 6 && streq(argv[1], "pack"))
 		return image_pack((int)fds[0], (int)fds[1], (int)fds[2], argv[5], &e) < 0;
+	if (layer && argc == 6 && streq(argv[1], "sum"))
+		return image_sum((int)fds[0], (int)fds[1], argv[5], &e) < 0;
 	if (layer && argc == 6)
 		return image_fetch((int)fds[0], (int)fds[1], argv[5], &e) < 0;
 	if (layer && streq(argv[1], "add"))

@@ -376,17 +376,8 @@ static int layer_rows(struct build *b, struct err *e)
 {
 	int64_t now = time_now_ns();
 
-	for (size_t i = 0; i < b->load.layers.n; i++) {
-		const struct new_layer *n = b->load.layers.v[i].value;
-		const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
-					       .driver = (char *)b->load.driver };
-		int r = layer_insert(b->db, &row, e);
-
-		if (r > 0)
-			r = layer_set_driver(b->db, n->chain, b->load.driver, n->size, e);
-		if (r < 0)
-			return r;
-	}
+	for (size_t i = 0; i < b->load.layers.n; i++)
+		TRY(load_layer_insert(&b->load, b->load.layers.v[i].value, e));
 	for (size_t i = 0; i < b->nmade; i++)
 		TRY(build_cache_put(b->db, b->made[i].key, b->made[i].chain, b->made[i].created_ns, now, e));
 	for (size_t i = 0; i < b->hits.n; i++)

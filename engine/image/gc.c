@@ -17,7 +17,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "base/names.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "base/strv.h"
 #include "base/usage.h"
@@ -121,6 +121,25 @@ static int delete_unused(struct db *db, const struct gc *g, struct strv *gone, s
 	return 0;
 }
 
+/* Lists of files of layers that are no more. */
+static int collect_lists(const struct dirs *d, const struct strv *rows, struct err *e)
+{
+	auto_free char *path = dirs_root(d, "images/trees");
+	AUTO_MAP(known, NULL);
+	AUTO_STRV(there);
+
+	for (size_t i = 0; i < rows->n; i++)
+		map_set(&known, digest_hex_part(rows->v[i]), path);
+	TRY(names_in(path, &there, e));
+	for (size_t i = 0; i < there.n; i++) {
+		auto_free char *list = path_join(path, there.v[i]);
+
+		if (!map_has(&known, there.v[i]) && unlink(list) < 0)
+			log_debug("'%s' is left: %s", list, strerror(errno));
+	}
+	return 0;
+}
+
 /* ROWS: those that are there afterwards. */
 static int delete_rows(struct db *db, const struct gc *g, struct strv *gone, struct strv *rows, struct err *e)
 {
@@ -160,7 +179,7 @@ static int collect_layers(struct db *db, struct gc *g, struct err *e)
 	for (size_t i = 0; i < there.n; i++)
 		if (!map_has(&known, there.v[i]))
 			TRY(layer_goes(d, g, there.v[i], there.v[i], e));
-	return 0;
+	return g->dry_run ? 0 : collect_lists(d, &rows, e);
 }
 
 /* ---- temporary folders, trash, cache mounts ------------------------------------------------------------------------------------------------------------ */

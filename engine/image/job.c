@@ -36,6 +36,7 @@
 #include "engine/image/resolve.h"
 #include "engine/image/save.h"
 #include "engine/image/tar.h"
+#include "engine/image/tree.h"
 #include "engine/image/wire.h"
 
 /* ---- the children's side ------------------------------------------------------------------------------------------------------------------------- */
@@ -75,8 +76,9 @@ static int send_opaque(void *arg, int fd, struct err *e)
 
 static int unpack_here(struct boss *b, const struct job *j, int in, int sock, struct cJSON *result, struct err *e)
 {
-	const int keep[] = { in, sock };
+	const int keep[] = { in, sock, j->sums ? j->sums : sock };
 	const struct jail jail = { b->tmp, j->dir, false, JAIL_UNPACK, keep, ARRAY_LEN(keep) };
+	AUTO_DONE(tree_known_done) struct tree_known known = { 0 };
 	struct layer_unpack u = b->unpack;
 	struct layer_unpacked done;
 	struct file_bytes file;
@@ -90,6 +92,8 @@ static int unpack_here(struct boss *b, const struct job *j, int in, int sock, st
 		return err_sys(e, "open the layer's folder");
 	u.opaque = send_opaque;
 	u.arg = &sock;
+	if (j->sums)
+		u.known = &known;
 
 	AUTO(digest_free) struct digest *digest = digest_new(NULL);
 
@@ -99,6 +103,8 @@ static int unpack_here(struct boss *b, const struct job *j, int in, int sock, st
 	file_bytes_done(&file);
 	if (r < 0)
 		return r;
+	if (known.n)
+		TRY(fd_write_all(j->sums, known.v, known.n * sizeof(*known.v), e));
 	digest_end(digest, diff);
 	json_add_str(result, "diff", diff);
 	json_add_int(result, "size", (int64_t)done.size);
@@ -210,10 +216,26 @@ void child_hear(struct boss *b, struct child *c, struct cJSON **result)
 	}
 }
 
+/* A file that both of us have open. */
+static int open_sums(struct boss *b, struct job *j, struct err *e)
+{
+	auto_free char *name = xasprintf("sums-%s", j->dir);
+
+	j->sums = openat(b->tmp, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (j->sums < 0) {
+		j->sums = 0;
+		return err_sys(e, "make a temporary file");
+	}
+	(void)unlinkat(b->tmp, name, 0);
+	return 0;
+}
+
 int job_start(struct boss *b, struct job *j, struct err *e)
 {
 	int pipe_fds[2], sock = -1;
 
+	if (!b->unpack.plain)
+		TRY(open_sums(b, j, e));
 	if (mkdirat(b->tmp, j->dir, 0755) < 0)
 		return err_sys(e, "make a folder for the layer");
 	TRY(fd_pipe(pipe_fds, e));
@@ -258,6 +280,40 @@ static int job_failure(struct job *j, struct err *e)
 	return err_wrap(e, "layer %d of %d (%.19s)", j->layer + 1, j->nlayers, str0(json_str(j->plan, "diff")));
 }
 
+static int sums_read(int fd, struct tree_known *k, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "read checksums");
+	k->n = k->cap = (size_t)st.st_size / sizeof(*k->v);
+	k->v = xcalloc(k->n + 1, sizeof(*k->v));
+	for (size_t done = 0; done < k->n * sizeof(*k->v);) {
+		ssize_t n = pread(fd, (char *)k->v + done, k->n * sizeof(*k->v) - done, (off_t)done);
+
+		if (n <= 0)
+			return err_sys(e, "read checksums");
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* The list of the layer's files: "tree-DIR" in the folder. */
+static int job_list(struct boss *b, struct job *j, struct err *e)
+{
+	auto_free char *name = xasprintf("tree-%s", j->dir);
+	AUTO_DONE(tree_known_done) struct tree_known known = { 0 };
+	auto_close int dir = openat(b->tmp, j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	auto_close int fd = openat(b->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_STR(list, TREE_LIST_MAX);
+
+	if (dir < 0 || fd < 0)
+		return err_sys(e, "list the layer's files");
+	TRY(sums_read(j->sums, &known, e));
+	TRY(tree_list(dir, &known, TREE_FULL, &list, e));
+	return fd_write_all(fd, list.s, list.len, e);
+}
+
 int job_result(struct boss *b, struct job *j, struct err *e)
 {
 	b->running--;
@@ -265,11 +321,14 @@ int job_result(struct boss *b, struct job *j, struct err *e)
 		return job_failure(j, e);
 	if (j->plan && digest_compare(str0(json_str(j->result, "diff")), str0(json_str(j->plan, "diff")), e) < 0)
 		return err_wrap(e, "layer %d of %d", j->layer + 1, j->nlayers);
-	return 0;
+	return j->sums ? job_list(b, j, e) : 0;
 }
 
 void job_done(struct job *j)
 {
+	if (j->sums)
+		close(j->sums);
+	j->sums = 0;
 	child_kill(&j->feeder);
 	child_kill(&j->unpacker);
 	json_free(j->result);

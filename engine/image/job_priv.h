@@ -25,6 +25,7 @@ struct job {
 	const struct cJSON *plan; /* the layer, NULL for import */
 	char dir[16];
 	struct cJSON *result;
+	int sums;           /* the unpacker's checksums of what it wrote, 0: none are wanted */
 	int keep;           /* load: the file for the blob as it is stored, 0: none */
 	struct cJSON *said; /* what the feeder brings at its end */
 	int blob, news;     /* pull: the blob's file, and a pipe that tells when it has grown and ends when it is whole */

@@ -36,6 +36,7 @@ struct unpacker {
 	struct layer_unpacked *done;
 	char *parent;           /* path of parent_fd, NULL: none */
 	int parent_fd;
+	struct content *content; /* NULL: not wanted */
 	bool whiteouts;         /* there was one already */
 	struct dir_time *dirs;
 	size_t ndirs, cap;
@@ -49,6 +50,7 @@ static void unpacker_done(struct unpacker *x)
 	for (size_t i = 0; i < x->ndirs; i++)
 		free(x->dirs[i].path);
 	free(x->dirs);
+	free(x->content);
 }
 
 static void parent_forget(struct unpacker *x)
@@ -315,11 +317,24 @@ static int file_data(struct unpacker *x, struct tar *t, const struct tar_entry *
 			return err_set(e, EINVAL, "data at an impossible place");
 		TRY(count_bytes(x, n, e));
 		TRY(write_at(fd, p, n, offset, e));
+		if (x->content)
+			content_add(x->content, offset, p, n);
 		end = MAX(end, offset + (int64_t)n);
 	}
 	if (r == 0 && entry->size > end && ftruncate(fd, entry->size) < 0)
 		return err_sys(e, "set its size to %lld bytes", (long long)entry->size);
 	return r;
+}
+
+static int content_known(struct unpacker *x, int fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "stat");
+	if (!x->content->unknown)
+		tree_known_add(x->u->known, st.st_ino, content_end(x->content));
+	return 0;
 }
 
 static int put_file(struct unpacker *x, struct tar *t, const struct tar_entry *entry, int dirfd, const char *name, struct err *e)
@@ -329,7 +344,11 @@ static int put_file(struct unpacker *x, struct tar *t, const struct tar_entry *e
 
 	if (fd < 0)
 		return err_sys(e, "create");
+	if (x->content)
+		content_begin(x->content);
 	TRY(file_data(x, t, entry, fd, e));
+	if (x->content)
+		TRY(content_known(x, fd, e));
 	TRY(set_meta(x, t, entry, fd, e));
 	return futimens(fd, times) < 0 ? err_sys(e, "set its time") : 0;
 }
@@ -545,6 +564,8 @@ int layer_unpack(struct bytes *in, const struct layer_unpack *u, struct layer_un
 	mode_t saved = umask(0);
 	int r = tar_open(in, &t, e);
 
+	if (u->known)
+		x.content = xmalloc(sizeof(*x.content));
 	if (r >= 0)
 		r = put_all(&x, t, e);
 	if (r >= 0) {

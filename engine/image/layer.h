@@ -15,6 +15,7 @@
 #include "base/auto.h"
 #include "engine/image/bytes.h"
 #include "engine/image/store.h"
+#include "engine/image/tree.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ struct layer_unpack {
 	/* Makes FD, a folder, opaque (overlay form). Needs CAP_SYS_ADMIN, which the unpacker does not have; NULL: done here. */
 	int (*opaque)(void *arg, int fd, struct err *e);
 	void *arg;
+	struct tree_known *known;   /* checksums of the files' contents are added, NULL: none are made */
 };
 struct layer_unpacked {
 	uint64_t size;              /* bytes of all files */

@@ -50,6 +50,36 @@ int image_layer_digest(int sock, int dir, int form, struct err *e)
 	return r < 0 ? wire_send_err(sock, e, &lost), r : wire_send(sock, answer, e);
 }
 
+static int sum_of(int file, const char *like, struct cJSON *answer, struct err *e)
+{
+	AUTO(digest_free) struct digest *d = NULL;
+	char text[DIGEST_STR];
+	struct digest_bytes counted;
+	struct file_bytes in;
+	int r;
+
+	TRY(digest_prepare(e));
+	d = digest_new(like);
+	file_bytes_init(&in, file, 0, "the blob");
+	digest_bytes_init(&counted, &in.b, d, 0);
+	r = bytes_drain(&counted.b, e);
+	file_bytes_done(&in);
+	TRY(r);
+	digest_end(d, text);
+	json_add_str(answer, "digest", text);
+	json_add_int(answer, "size", (int64_t)counted.total);
+	return 0;
+}
+
+int image_sum(int sock, int file, const char *like, struct err *e)
+{
+	AUTO(json_free) struct cJSON *answer = json_object();
+	AUTO_ERR(lost);
+	int r = sum_of(file, like, answer, e);
+
+	return r < 0 ? wire_send_err(sock, e, &lost), r : wire_send(sock, answer, e);
+}
+
 /* ---- add ----------------------------------------------------------------------------------------------------------------------------------------- */
 
 enum { HEADER = 512, REDIRECTS = 10, ENTRIES = 4 << 20, ADD_MAX_GIB = 128 };

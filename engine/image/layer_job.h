@@ -9,6 +9,8 @@
 
 struct err;
 int image_layer_digest(int sock, int dir, int form, struct err *e);
+/* gantry-image sum SOCKET FILE 0 LIKE: {"digest", "size"} of an open file, by the algorithm that the digest LIKE has. */
+int image_sum(int sock, int file, const char *like, struct err *e);
 /* gantry-image add SOCKET TMP INPUT: the archive INPUT (tar, plain or gzip, bzip2, xz, zstd) is unpacked into TMP/0 by the same jailed children as
  * a layer, but names like ".wh.x" are plain names. Answers {"archive": bool}: false, it is none. */
 int image_add(int sock, int tmp, int input, struct err *e);

@@ -31,6 +31,8 @@
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
+#include "engine/image/tree.h"
+#include "engine/image/trees.h"
 #include "engine/image/wire.h"
 #include "state/blob_store.h"
 #include "state/db.h"
@@ -44,6 +46,7 @@ void new_layer_free(void *p)
 	free(l->parent);
 	free(l->dir);
 	free(l->blob);
+	free(l->tree);
 	free(l);
 }
 
@@ -320,12 +323,31 @@ static int receive_layers(struct load *l, const struct cJSON *plan, struct err *
 
 /* ---- into the store ------------------------------------------------------------------------------------------------------------------------------ */
 
+/* The list of its files goes first: without its layer it is nothing, and it is replaced. A layer of a build has none yet: it is made. */
+static int list_place(struct load *l, struct new_layer *n, struct err *e)
+{
+	auto_free char *from = xasprintf("tree-%s", n->dir), *to = tree_path(l->dirs, n->chain), *text = NULL;
+	char digest[DIGEST_TEXT];
+	size_t size = 0;
+
+	if (faccessat(l->tmp, from, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return tree_record(l->dirs, n->chain, l->tmp, n->dir, &n->tree, e);
+	TRY(file_read_at(l->tmp, from, TREE_LIST_MAX, &text, &size, e));
+	digest_text(text, size, digest);
+	if (renameat(l->tmp, from, AT_FDCWD, to) < 0)
+		return err_sys(e, "keep the list of the layer's files");
+	free(n->tree);
+	n->tree = xstrdup(digest);
+	return 0;
+}
+
 /* The folder to its place. What is there without a row, or in another driver's form, goes to the trash. */
 int load_layer_place(struct load *l, struct new_layer *n, struct err *e)
 {
 	auto_free char *to = layer_path(l->dirs, n->chain);
 	char random[17];
 
+	TRY(list_place(l, n, e));
 	FP("image.layer.rename", e);
 	if (renameat(l->tmp, n->dir, AT_FDCWD, to) == 0)
 		return 0;
@@ -358,7 +380,7 @@ static int blob_place(struct load *l, const struct new_layer *n, struct err *e)
 	return 0;
 }
 
-static int sync_folder(const struct load *l, const char *name, struct err *e)
+int load_sync_folder(const struct load *l, const char *name, struct err *e)
 {
 	auto_free char *path = dirs_root(l->dirs, "images/%s", name);
 	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -384,21 +406,34 @@ int load_layers_place(struct load *l, struct err *e)
 			TRY(load_layer_place(l, n, e));
 		TRY(blob_place(l, n, e));
 	}
-	TRY(sync_folder(l, "layers", e));
-	return sync_folder(l, "blobs", e);
+	TRY(load_sync_folder(l, "layers", e));
+	TRY(load_sync_folder(l, "trees", e));
+	return load_sync_folder(l, "blobs", e);
+}
+
+/* What is known of the same blob already stays: a repair reads from the archive that a pull brought. */
+static int blob_row_put(struct load *l, const struct blob_row *blob, struct err *e)
+{
+	AUTO_DONE(blob_row_done) struct blob_row before = { 0 };
+	int r = blob_get(l->db, blob->chain_id, &before, e);
+
+	TRY(r);
+	return r == 0 && streq(before.digest, blob->digest) ? 0 : blob_set(l->db, blob, e);
 }
 
 int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e)
 {
 	const struct layer_row row = { .chain_id = (char *)n->chain, .diff_id = (char *)n->diff, .parent = n->parent, .size = n->size,
-		.driver = (char *)l->driver };
+		.driver = (char *)l->driver, .tree_digest = n->tree };
 	const struct blob_row blob = { .chain_id = (char *)n->chain, .digest = n->blob, .type = (char *)n->blob_type, .size = n->blob_size,
 		.origin = (char *)n->origin };
 	int r = layer_insert(l->db, &row, e);
 
 	if (r > 0)
 		r = layer_set_driver(l->db, n->chain, l->driver, n->size, e);
-	return r < 0 || !n->blob ? r : blob_set(l->db, &blob, e);
+	if (r >= 0 && n->tree)
+		r = layer_set_tree(l->db, n->chain, n->tree, e);
+	return r < 0 || !n->blob ? r : blob_row_put(l, &blob, e);
 }
 
 int load_layers_insert(struct load *l, struct err *e)

@@ -17,6 +17,7 @@ struct new_layer {
 	char *parent;       /* ChainID, NULL */
 	char *dir;          /* in tmp, NULL until it is unpacked */
 	int64_t size;
+	char *tree;         /* digest of the list of its files, NULL until it is placed */
 	char *blob;         /* digest of what it was unpacked from, NULL: not known */
 	int64_t blob_size;
 	const char *blob_type, *origin; /* media type; BLOB_… */
@@ -51,6 +52,8 @@ struct new_layer *load_layer_new(struct load *l, const char *chain, const char *
 int load_commit_lock(struct load *l, int *ret_fd, struct err *e);
 /* Its folder to its place; its data must be durable before (syncfs). */
 int load_layer_place(struct load *l, struct new_layer *n, struct err *e);
+/* NAME of images/ to disk: "layers", "trees", "blobs". */
+int load_sync_folder(const struct load *l, const char *name, struct err *e);
 /* Its row, and that of its blob. */
 int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e);
 /* All of l->layers: durable, then to their places; their rows. */

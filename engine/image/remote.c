@@ -250,9 +250,6 @@ static bool is_complete(struct image_pull *p, const struct item *i)
 
 static int place_layers(struct image_pull *p, const struct item *i, struct err *e)
 {
-	auto_free char *path = dirs_root(p->l.dirs, "images/layers");
-	auto_close int fd = -1;
-
 	if (syncfs(p->l.tmp) < 0)
 		return err_sys(e, "write the layers to disk");
 	FP("image.layer.synced", e);
@@ -263,10 +260,9 @@ static int place_layers(struct image_pull *p, const struct item *i, struct err *
 		if (n && !load_layer_is_there(&p->l, n->chain))
 			TRY(load_layer_place(&p->l, n, e));
 	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		return err_sys(e, "write '%s' to disk", path);
-	return 0;
+	TRY(load_sync_folder(&p->l, "layers", e));
+	TRY(load_sync_folder(&p->l, "trees", e));
+	return load_sync_folder(&p->l, "blobs", e);
 }
 
 static int keep_documents(struct image_pull *p, const struct item *i, struct err *e)

@@ -178,7 +178,7 @@ static int boot_id(char id[37], struct err *e)
 
 int dirs_prepare(struct dirs *d, struct err *e)
 {
-	static const char *const in_root[] = { "images",  "images/blobs", "images/layers", "images/tmp", "volumes",
+	static const char *const in_root[] = { "images",  "images/blobs", "images/trees", "images/layers", "images/tmp", "volumes",
 					       "containers", "trash", "tmp", "seccomp", NULL };
 	static const char *const in_run[] = { "gen", "p", "c", NULL };
 	auto_close int root = make_tree(d->root, in_root, e), run = -1;

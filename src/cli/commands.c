@@ -15,6 +15,7 @@ const struct cmd *const commands[] = {
 	&cmd_events,
 	&cmd_exec,
 	&cmd_export,
+	&cmd_fsck,
 	&cmd_gc,
 	&cmd_image,
 	&cmd_host,

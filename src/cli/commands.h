@@ -15,7 +15,7 @@ extern const struct cmd cmd_events;
 extern const struct cmd cmd_exec;
 extern const struct cmd cmd_export;
 extern const struct cmd cmd_image, cmd_image_save, cmd_image_history, cmd_image_prune;
-extern const struct cmd cmd_df, cmd_gc;
+extern const struct cmd cmd_df, cmd_fsck, cmd_gc;
 extern const struct cmd cmd_host;
 extern const struct cmd cmd_images;
 extern const struct cmd cmd_info;

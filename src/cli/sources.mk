@@ -46,6 +46,7 @@ libcli_a_SOURCES = \
 	src/cli/cmd_host.c \
 	src/cli/cmd_image.c \
 	src/cli/cmd_df.c \
+	src/cli/cmd_fsck.c \
 	src/cli/cmd_gc.c \
 	src/cli/cmd_image_history.c \
 	src/cli/cmd_image_prune.c \

@@ -86,6 +86,11 @@ int layer_set_driver(struct db *db, const char *chain_id, const char *driver, in
 	return stmt_do(DB_STMT(db, SQL_LAYER_SET_DRIVER, e, V(chain_id), V(driver), V(size)), e);
 }
 
+int layer_set_tree(struct db *db, const char *chain_id, const char *tree_digest, struct err *e)
+{
+	return stmt_do(DB_STMT(db, SQL_LAYER_SET_TREE, e, V(chain_id), V(tree_digest)), e);
+}
+
 int layer_delete(struct db *db, const char *chain_id, struct err *e)
 {
 	struct stmt *s = DB_STMT(db, SQL_LAYER_DELETE, e, V(chain_id));

@@ -44,6 +44,7 @@ int layer_unused(struct db *db, struct strv *ret, struct err *e); /* ChainIDs th
 int layer_list(struct db *db, struct strv *ret, struct err *e);
 /* It was unpacked again, in the form of another driver. */
 int layer_set_driver(struct db *db, const char *chain_id, const char *driver, int64_t size, struct err *e);
+int layer_set_tree(struct db *db, const char *chain_id, const char *tree_digest, struct err *e);
 int layer_delete(struct db *db, const char *chain_id, struct err *e);
 int image_insert(struct db *db, const struct image_row *i, struct err *e); /* 1: there already */
 int image_get(struct db *db, const char *id, struct image_row *ret, struct err *e); /* full id; 1: none */

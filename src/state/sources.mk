@@ -3,7 +3,7 @@ noinst_LIBRARIES += libstate.a
 libstate_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 libstate_a_SOURCES = \
 	src/state/blob_store.c src/state/blob_store.h \
-	src/state/build_store.c src/state/build_store.h src/state/container_store.c src/state/container_store.h src/state/db.c src/state/db.h src/state/db_priv.h \
+	src/state/check_store.c src/state/check_store.h src/state/build_store.c src/state/build_store.h src/state/container_store.c src/state/container_store.h src/state/db.c src/state/db.h src/state/db_priv.h \
 	src/state/event_store.c src/state/event_store.h src/state/image_store.c src/state/image_store.h \
 	src/state/lock.c src/state/lock.h src/state/network_store.c src/state/network_store.h \
 	src/state/project_store.c src/state/project_store.h src/state/rebuild.c src/state/schema.c src/state/schema.h \

@@ -127,6 +127,7 @@ const char *const sql_text[SQL_COUNT] = {
 			     "AND NOT EXISTS (SELECT 1 FROM build_cache b WHERE b.chain_id = l.chain_id) ORDER BY seq DESC",
 	[SQL_LAYER_LIST] = "SELECT chain_id FROM layer ORDER BY seq",
 	[SQL_LAYER_SET_DRIVER] = "UPDATE layer SET driver = ?2, size = ?3 WHERE chain_id = ?1",
+	[SQL_LAYER_SET_TREE] = "UPDATE layer SET tree_digest = ?2 WHERE chain_id = ?1",
 	[SQL_LAYER_DELETE] = "DELETE FROM layer WHERE chain_id = ?1",
 	[SQL_IMG_INSERT] = "INSERT OR IGNORE INTO image (id, config, manifest, os, architecture, variant, size, created_ns) "
 			   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -161,6 +162,10 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_BUILD_DROP_OLDEST] = "DELETE FROM build_cache WHERE chain_id = (SELECT b.chain_id FROM build_cache b WHERE NOT EXISTS "
 				  "(SELECT 1 FROM image_layer i WHERE i.chain_id = b.chain_id) AND (SELECT size FROM layer l WHERE "
 				  "l.chain_id = b.chain_id) > 0 GROUP BY b.chain_id ORDER BY max(b.used_ns), b.chain_id LIMIT 1)",
+
+	[SQL_CHECK_PAGES] = "SELECT integrity_check FROM pragma_integrity_check(100)",
+	[SQL_CHECK_REFERENCES] = "SELECT 'a row of ' || \"table\" || ' refers to a row of ' || parent || ' that is not there' FROM "
+				 "pragma_foreign_key_check LIMIT 100",
 
 	[SQL_EVENT_ADD] = "INSERT INTO event (time_ns, type, action, project, service, actor, attributes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[SQL_EVENT_TRIM] = "DELETE FROM event WHERE seq <= ?1",

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "engine/image/layer.h"
 #include "engine/image/tar.h"
+#include "engine/image/tree.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -432,6 +433,85 @@ static void xattr_rules(void **state)
 	assert_int_equal(layer_xattr_rule("system.posix_acl_access"), XATTR_KEPT);
 }
 
+/* Published values of XXH64. */
+static void checksums(void **state)
+{
+	assert_int_equal(checksum64("", 0, 0), UINT64_C(0xEF46DB3751D8E999));
+	assert_int_equal(checksum64("a", 1, 0), UINT64_C(0xD24EC4F1A98C6E5B));
+	assert_int_equal(checksum64("abc", 3, 0), UINT64_C(0x44BC2CF5AD770999));
+	assert_int_equal(checksum64("Nobody inspects the spammish repetition", 39, 0), UINT64_C(0xFBCEA83C8A378BF1));
+}
+
+static uint64_t content_of(const unsigned char *p, size_t n, size_t step, bool holes)
+{
+	auto_free struct content *c = xmalloc(sizeof(*c));
+
+	content_begin(c);
+	for (size_t at = 0; at < n; at += step) {
+		size_t part = MIN(step, n - at);
+		bool zero = true;
+
+		for (size_t i = 0; i < part; i++)
+			zero &= p[at + i] == 0;
+		if (!holes || !zero)
+			content_add(c, (int64_t)at, p + at, part);
+	}
+	assert_false(c->unknown);
+	return content_end(c);
+}
+
+/* However it is cut, and whether zeros are written or are holes. */
+static void contents(void **state)
+{
+	enum { N = 5 * TREE_BLOCK + 77 };
+	auto_free unsigned char *p = xcalloc(N, 1);
+	auto_free struct content *c = xmalloc(sizeof(*c));
+	uint64_t want;
+
+	for (size_t i = 0; i < N; i++)
+		p[i] = i / 4096 % 3 ? (unsigned char)(i * 7 + i / 251) : 0;
+	memset(p + TREE_BLOCK, 0, 2 * TREE_BLOCK);
+	want = content_of(p, N, N, false);
+	for (size_t step = 512; step < 3 * TREE_BLOCK; step = step * 2 + (step == 4096)) {
+		assert_int_equal(content_of(p, N, step, false), want);
+		assert_int_equal(content_of(p, N, step, true), want);
+	}
+	p[TREE_BLOCK + 5] = 1;
+	assert_int_not_equal(content_of(p, N, N, false), want);
+	p[TREE_BLOCK + 5] = 0;
+	p[3 * TREE_BLOCK + 5000] ^= 1;
+	assert_int_not_equal(content_of(p, N, N, false), want);
+
+	content_begin(c);
+	content_add(c, 100, "x", 1);
+	content_add(c, 50, "y", 1);
+	assert_true(c->unknown);
+}
+
+static void lists_of_damage(void **state)
+{
+	static const char was[] = "d 755 0 0 1.000000000 0 0 0 .\0\0f 644 0 0 1.000000000 3 ab 0 a b\0\0l 777 0 0 1.000000000 0 0 0 l\0a b";
+	static const char is[] = "d 755 0 0 1.000000000 0 0 0 .\0\0f 600 0 0 1.000000000 3 ac 0 a b\0\0f 644 0 0 1.000000000 0 1 0 n\0";
+	AUTO_STRV(lines);
+	AUTO_ERR(e);
+
+	assert_int_equal(tree_compare(was, sizeof(was), is, sizeof(is), false, &lines, &e), 0);
+	assert_int_equal(lines.n, 3);
+	assert_string_equal(lines.v[0], "changed: a b: mode 600, was 644, content");
+	assert_string_equal(lines.v[1], "missing: l");
+	assert_string_equal(lines.v[2], "unexpected: n");
+	strv_clear(&lines);
+	assert_int_equal(tree_compare(was, sizeof(was), was, sizeof(was), false, &lines, &e), 0);
+	assert_int_equal(lines.n, 0);
+	for (size_t n = 1; n < sizeof(was); n++) {
+		AUTO_ERR(why);
+
+		(void)tree_compare(was, n, was, sizeof(was), false, &lines, &why);
+		strv_clear(&lines);
+	}
+	assert_true(tree_compare("x\0", 3, "", 0, false, &lines, &e) < 0);
+}
+
 static int setup(void **state)
 {
 	AUTO_ERR(e);
@@ -445,6 +525,7 @@ int main(void)
 		cmocka_unit_test(whiteouts_as_files), cmocka_unit_test(whiteouts_as_devices), cmocka_unit_test(devices),
 		cmocka_unit_test(attributes), cmocka_unit_test(sparse), cmocka_unit_test(damaged), cmocka_unit_test(too_large),
 		cmocka_unit_test(xattr_rules),
+		cmocka_unit_test(checksums), cmocka_unit_test(contents), cmocka_unit_test(lists_of_damage),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
