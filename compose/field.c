@@ -181,11 +181,28 @@ bool field_raw(const struct fctx *c, const struct node *n)
 
 /* ---- canon ---- */
 
+/* KEY as it is written in our own JSON (F_CAPITAL): becomes the row's. */
+static const struct field *capital_key(struct fctx *c, const struct field *table, struct node **key)
+{
+	const char *s = (*key)->text;
+
+	for (const struct field *f = table; f->key; f++)
+		if ((f->flags & F_CAPITAL) && s[0] == f->key[0] - 'a' + 'A' && streq(s + 1, f->key + 1)) {
+			*key = field_str_at(c, *key, f->key);
+			return f;
+		}
+	return NULL;
+}
+
 static int canon_one(struct fctx *c, const struct field *table, struct node *map, size_t i, struct err *e)
 {
 	const struct field *f = field_find(table, map->keys[i]->text);
 	int r;
 
+	if (!f) {
+		f = capital_key(c, table, &map->keys[i]);
+		map->index = NULL; /* it holds keys */
+	}
 	if (!f)
 		return unknown_key(c, table, map->keys[i], e);
 	if (!f->type->canon || map->items[i]->tag == TAG_RESET || field_raw(c, map->items[i]))

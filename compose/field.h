@@ -90,7 +90,7 @@ enum {
 	F_GONE = 1 << 17,       /* read, never printed (env_file, extends, version) */
 	F_NEWER = 1 << 18,      /* newer than the recorded docker compose */
 	F_INLINE = 1 << 19,     /* x-*: emits keys of its own */
-	F_CAPITAL = 1 << 20,    /* JSON writes the key with a capital letter (blkio) */
+	F_CAPITAL = 1 << 20,    /* JSON writes the key with a capital letter (blkio), so that is read too */
 	F_STRICT_BOOL = 1 << 21,/* no words for a boolean */
 	F_FRACTION = 1 << 26,   /* whole number: a fraction is cut off */
 	F_DROP_EMPTY = 1 << 24, /* list: empty items are left out */

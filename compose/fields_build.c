@@ -71,6 +71,15 @@ static const struct field hook_fields[] = {
 	FIELD_EXT(struct hook),
 	FIELD_END,
 };
+/* develop.watch[].exec: printed as {"command": null} when it is not given, so that is read too. */
+static const struct field exec_fields[] = {
+	HOOK_FIELDS(F_NULL),
+	FIELD_EXT(struct hook),
+	FIELD_END,
+};
+static const struct object_type exec_object = {
+	OBJECT("hook", struct hook, exec_fields), .node = offsetof(struct hook, node), .name = NO_MEMBER, .null = NO_MEMBER,
+};
 const struct object_type hook_item = {
 	OBJECT("hook", struct hook, hook_fields), .node = offsetof(struct hook, node), .name = NO_MEMBER, .null = NO_MEMBER,
 };
@@ -94,7 +103,7 @@ static const struct field watch_fields[] = {
 	FIELD("path",         ft_path,    struct watch_rule, path,         NULL,          F_HASH | F_PATH | F_PATH_LINKS | F_KEEP),
 	FIELD("action",       ft_word,    struct watch_rule, action,       watch_actions, F_HASH | F_KEEP | F_REQUIRED),
 	FIELD("target",       ft_string,  struct watch_rule, target,       NULL,          F_HASH),
-	FIELD("exec",         ft_object,  struct watch_rule, exec,         &hook_item,    F_HASH | F_JSON_EMPTY),
+	FIELD("exec",         ft_object,  struct watch_rule, exec,         &exec_object,  F_HASH | F_JSON_EMPTY),
 	FIELD("include",      ft_strings, struct watch_rule, include,      NULL,          F_HASH | F_SCALAR_LIST),
 	FIELD("ignore",       ft_strings, struct watch_rule, ignore,       NULL,          F_HASH | F_SCALAR_LIST),
 	FIELD("initial_sync", ft_bool,    struct watch_rule, initial_sync, NULL,          F_HASH | F_STRICT_BOOL | F_NEWER),
