@@ -131,6 +131,43 @@ static char *cache_key(const struct dirs *d)
 	return xasprintf("%d %s %llx", CACHE_VERSION, u.release, (unsigned long long)st.st_dev);
 }
 
+/* Known from docker and others. */
+static const struct { const char *name, *hint; } others[] = {
+	{ "aufs", "kernels have no aufs; use overlay, which does the same and is in every kernel" },
+	{ "devicemapper", "use overlay, on a file system of the device's own: ext4, xfs or btrfs" },
+	{ "overlay2", "it is docker's name for what is 'overlay' here" },
+	{ "fuse-overlayfs", "use overlay; without the right to mount it, copy" },
+	{ "vfs", "use copy, which does the same and shares data where the file system has reflinks (xfs, btrfs)" },
+	{ "btrfs", "use overlay, which works on btrfs; copy shares data by reflinks there" },
+	{ "zfs", "use overlay on a ZFS that takes it (OpenZFS 2.2), or copy" },
+};
+
+static int driver_unknown(const char *name, struct err *e)
+{
+	int r = err_set(e, EINVAL, "GANTRY_STORAGE: '%s' is not a storage driver; there are overlay and copy", name);
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (streq(others[i].name, name))
+			err_hint(e, "%s", others[i].hint);
+	return r;
+}
+
+int image_driver_fits(struct db *db, const char *driver, const char *image, struct err *e)
+{
+	auto_free char *user = NULL, *other = NULL;
+	int r = image ? layer_other_driver(db, image, driver, &other, e) : container_other_driver(db, driver, &user, &other, e);
+
+	if (r != 0 || (image && !streq(driver, "overlay")))
+		return MIN(r, 0); /* a copy is made of layers in either form */
+	if (image)
+		err_set(e, EINVAL, "the image's layers are in the form of the '%s' driver, and the driver is '%s'", other, driver);
+	else
+		err_set(e, EBUSY, "container %s has layers of the '%s' driver below it, and the driver is '%s' now", user, other, driver);
+	err_hint(e, getenv("GANTRY_STORAGE") ? "unset GANTRY_STORAGE, or give it another --root; %s" : "%s",
+		image ? "pull or load the image again: it is unpacked in the new form" : "to change the driver of a root, remove its containers first");
+	return -e->code;
+}
+
 static const struct driver *driver_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
@@ -202,7 +239,7 @@ int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, 
 	if (forced && *forced) {
 		driver = driver_find(forced);
 		if (!driver)
-			return err_set(e, EINVAL, "GANTRY_STORAGE: '%s' is not a storage driver; there are overlay and copy", forced);
+			return driver_unknown(forced, e);
 		why = xstrdup("GANTRY_STORAGE says so");
 	} else {
 		driver = cache_read(d, key, &why);

@@ -135,6 +135,7 @@ int load_prepare(struct load *l, struct err *e)
 
 	TRY(image_collect(l->db, NULL, e));
 	TRY(image_driver(l->dirs, &l->driver, &why, e));
+	TRY(image_driver_fits(l->db, l->driver, NULL, e));
 	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
 	return tmp_make(l, e);
 }

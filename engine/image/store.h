@@ -52,6 +52,9 @@ int image_collect(struct db *db, struct strv *report, struct err *e);
 int image_tag(struct db *db, const char *source, const char *target, struct err *e);
 /* Which storage driver serves root: "overlay" or "copy", and why another was not taken. Probed once a root and kernel (cached in root/driver). */
 int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, struct err *e);
+/* Before layers are brought (IMAGE NULL): -EBUSY when a container has layers below it that DRIVER would unpack again in another form. Before a container of
+ * IMAGE (id) is made: -EINVAL when its layers are in a form that DRIVER cannot use. */
+int image_driver_fits(struct db *db, const char *driver, const char *image, struct err *e);
 /* An event of the image ID, in the transaction that is open; NAME may be NULL. */
 int image_event(struct db *db, const char *action, const char *id, const char *name, struct err *e);
 /* Who loads holds it shared (and waits for it), who removes layers holds it alone: 1 when that cannot be now. */

@@ -195,6 +195,7 @@ static int lower(struct making *m, struct err *e)
 
 	TRY(apply_image(a, service_image(op->service), &image, e));
 	TRY(image_driver(db_dirs(a->db), &driver, &why, e));
+	TRY(image_driver_fits(a->db, driver, image->row.id, e));
 	TRY(project_hash_service(a->p, op->service, m->hash, e));
 	lower_strs(&env_files, &a->p->env_files);
 	env_text = strv_join(&env_files, ",");

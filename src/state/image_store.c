@@ -86,6 +86,31 @@ int layer_set_driver(struct db *db, const char *chain_id, const char *driver, in
 	return stmt_do(DB_STMT(db, SQL_LAYER_SET_DRIVER, e, V(chain_id), V(driver), V(size)), e);
 }
 
+int layer_other_driver(struct db *db, const char *image, const char *driver, char **ret_other, struct err *e)
+{
+	struct stmt *s = DB_STMT(db, SQL_LAYER_OTHER_DRIVER, e, V(image), V(driver));
+	int r = stmt_one(s, e);
+
+	if (r != 0)
+		return r;
+	*ret_other = stmt_dup(s, 0);
+	stmt_reset(s);
+	return 0;
+}
+
+int container_other_driver(struct db *db, const char *driver, char **ret_name, char **ret_other, struct err *e)
+{
+	struct stmt *s = DB_STMT(db, SQL_CTR_OTHER_DRIVER, e, V(driver));
+	int r = stmt_one(s, e);
+
+	if (r != 0)
+		return r;
+	*ret_name = stmt_dup(s, 0);
+	*ret_other = stmt_dup(s, 1);
+	stmt_reset(s);
+	return 0;
+}
+
 int layer_set_tree(struct db *db, const char *chain_id, const char *tree_digest, struct err *e)
 {
 	return stmt_do(DB_STMT(db, SQL_LAYER_SET_TREE, e, V(chain_id), V(tree_digest)), e);

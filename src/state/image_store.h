@@ -44,6 +44,10 @@ int layer_unused(struct db *db, struct strv *ret, struct err *e); /* ChainIDs th
 int layer_list(struct db *db, struct strv *ret, struct err *e);
 /* It was unpacked again, in the form of another driver. */
 int layer_set_driver(struct db *db, const char *chain_id, const char *driver, int64_t size, struct err *e);
+/* A layer of the image that another driver keeps. 1: none. */
+int layer_other_driver(struct db *db, const char *image, const char *driver, char **ret_other, struct err *e);
+/* A container whose image has such a layer. 1: none. */
+int container_other_driver(struct db *db, const char *driver, char **ret_name, char **ret_other, struct err *e);
 int layer_set_tree(struct db *db, const char *chain_id, const char *tree_digest, struct err *e);
 int layer_delete(struct db *db, const char *chain_id, struct err *e);
 int image_insert(struct db *db, const struct image_row *i, struct err *e); /* 1: there already */

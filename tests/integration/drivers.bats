@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# Storage drivers on the file systems of servers: each of ext4, xfs and btrfs on a loop device, with overlay and with copy.
+load lib
+
+# The device's file system on $T/fs; gone at the end of the test.
+filesystem() { # TYPE OPTION…
+	local type=$1
+	shift
+	command -v "mkfs.$type" >/dev/null || skip "needs mkfs.$type"
+	truncate -s 600M "$T/disk"
+	mkdir -p "$T/fs"
+	"mkfs.$type" -q "$@" "$T/disk" || skip "mkfs.$type does not work here"
+	mount -o loop "$T/disk" "$T/fs" || skip "needs loop devices and $type"
+	export GANTRY_ROOT=$T/fs/root GANTRY_RUN=$T/fs-run
+}
+teardown() {
+	local p
+	unset GANTRY_STORAGE
+	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	if mountpoint -q "$T/fs"; then umount "$T/fs" || umount -l "$T/fs"; fi
+	rm -f "$T/disk"
+}
+
+# An image of two layers: whiteouts, an opaque folder, hard links, attributes; two containers of it do not see each other's writes.
+works() { # DRIVER
+	export GANTRY_STORAGE=$1
+	python3 - "$T" <<'PY'
+import io, json, hashlib, sys, tarfile
+root = sys.argv[1]
+def layer(fill):
+    b = io.BytesIO()
+    with tarfile.open(fileobj=b, mode='w', format=tarfile.PAX_FORMAT) as t:
+        fill(t)
+    return b.getvalue()
+def add(t, name, data=None, **k):
+    e = tarfile.TarInfo(name)
+    e.type = tarfile.DIRTYPE if data is None else tarfile.REGTYPE
+    e.mode = 0o755
+    e.size = len(data or b'')
+    for a, v in k.items():
+        setattr(e, a, v)
+    t.addfile(e, io.BytesIO(data or b'') if e.type == tarfile.REGTYPE else None)
+def low(t):
+    t.add(root + '/image', '.')
+    for f in ('gone', 'kept', 'dir/hidden'):
+        if '/' in f:
+            add(t, 'dir')
+        add(t, f, f.encode())
+    add(t, 'one', b'same', uid=7)
+    add(t, 'two', b'', type=tarfile.LNKTYPE, linkname='one', size=0)
+    add(t, 'attr', b'x', pax_headers={'SCHILY.xattr.user.k': 'v'})
+def high(t):
+    add(t, '.wh.gone', b'')
+    add(t, 'dir')
+    add(t, 'dir/.wh..wh..opq', b'')
+    add(t, 'dir/shown', b'shown')
+layers = [layer(low), layer(high)]
+config = json.dumps(dict(architecture='amd64', os='linux', config=dict(Cmd=['sleep', '1000000']),
+    rootfs=dict(type='layers', diff_ids=['sha256:' + hashlib.sha256(l).hexdigest() for l in layers]))).encode()
+with tarfile.open(root + '/driver.tar', 'w') as t:
+    for n, d in (('0.tar', layers[0]), ('1.tar', layers[1]), ('c.json', config),
+            ('manifest.json', json.dumps([dict(Config='c.json', RepoTags=['driver:1'], Layers=['0.tar', '1.tar'])]).encode())):
+        e = tarfile.TarInfo(n)
+        e.size = len(d)
+        t.addfile(e, io.BytesIO(d))
+PY
+	gantry image load -qi "$T/driver.tar"
+	is "$1" gantry info --format '{{.StorageDriver}}'
+	project drv <<<$'services:\n  a: {image: "driver:1"}\n  b: {image: "driver:1"}'
+	gantry up -d
+	is $'shown' gantry exec a ls dir
+	is "kept" gantry exec a cat kept
+	gantry exec a sh -c '! ls gone 2>/dev/null; test $(stat -c %h one) = 2; test $(stat -c %u two) = 7; test one -ef two'
+	gantry exec a sh -c 'echo changed >kept; rm dir/shown; echo new >new; mkdir -p bin/sub; mv one moved; ln new new2'
+	is "kept" gantry exec b cat kept
+	gantry exec b sh -c 'test -e dir/shown; test ! -e new; test -e one; test ! -e bin/sub'
+	is "changed" gantry exec a cat kept
+	python3 - "$(gantry ps -q b | head -1)" "$GANTRY_ROOT" <<'PY'
+import glob, os, sys
+found = [f for d in (sys.argv[2] + '/images/layers/*/attr',) for f in glob.glob(d)]
+assert found and os.getxattr(found[0], 'user.k') == b'v'
+PY
+	gantry restart -t 0 a
+	is "changed" gantry exec a cat kept
+	gantry exec a sh -c 'test ! -e dir/shown; test moved -ef two'
+	gantry fsck -q
+	gantry down -t 0
+	[ -z "$(ls -A "$GANTRY_ROOT/containers" "$GANTRY_ROOT/trash" | grep -v ':$' | grep .)" ]
+	gantry image rm driver:1
+	[ -z "$(ls -A "$GANTRY_ROOT/images/layers")" ]
+}
+
+@test "ext4: overlay, copy" { filesystem ext4 && works overlay && works copy; }
+@test "xfs: overlay, copy with reflinks" { filesystem xfs && works overlay && works copy; }
+@test "btrfs: overlay, copy with reflinks" { filesystem btrfs && works overlay && works copy; }
+
+@test "a copy shares its data where the file system has reflinks" {
+	filesystem btrfs
+	export GANTRY_STORAGE=copy
+	mkdir "$T/big"
+	cp -a "$T/image/." "$T/big"
+	head -c 60M /dev/urandom >"$T/big/large"
+	gantry image import --change 'CMD ["sleep", "1000"]' "$T/big" big:1
+	rm -r "$T/big"
+	project reflinks <<<$'services: {a: {image: "big:1", scale: 4}}'
+	sync -f "$T/fs"
+	before=$(df --output=used -m "$T/fs" | tail -1)
+	gantry up -d
+	sync -f "$T/fs"
+	[ $(($(df --output=used -m "$T/fs" | tail -1) - before)) -lt 40 ]
+	gantry down -t 0
+}
+
+@test "other drivers are named with what to use instead" {
+	for d in aufs devicemapper overlay2 vfs zfs; do
+		run env GANTRY_STORAGE=$d gantry image load -i /dev/null
+		[ "$status" = 1 ]
+		[[ $output == *"'$d' is not a storage driver; there are overlay and copy"*"hint: "* ]]
+	done
+	run env GANTRY_STORAGE=nonsense gantry info
+	[[ $output == *"'nonsense' is not a storage driver"* ]]
+}
+
+@test "another driver does not pull the layers from under containers" {
+	export GANTRY_ROOT=$T/guard GANTRY_RUN=$T/guard-run
+	gantry image import --change 'CMD ["sleep", "1000"]' "$T/image" guard:1
+	gantry image save -o "$T/guard.tar" guard:1
+	project guard <<<$'services: {a: {image: "guard:1"}}'
+	gantry up -d
+	layer=$(gantry image inspect -f '{{.GraphDriver.Data.UpperDir}}' guard:1)
+	inode=$(stat -c %i "$layer")
+	run env GANTRY_STORAGE=copy gantry image load -qi "$T/guard.tar"
+	[ "$status" = 1 ]
+	[[ $output == *"container guard-a-1 has layers of the 'overlay' driver below it, and the driver is 'copy' now"*"hint: unset GANTRY_STORAGE"* ]]
+	is "$inode" stat -c %i "$layer"
+	gantry exec a true
+	gantry down -t 0
+	GANTRY_STORAGE=copy gantry image load -qi "$T/guard.tar"
+	is copy sqlite3 "$GANTRY_ROOT/state.db" "select driver from layer"
+	run gantry up -d
+	[ "$status" = 1 ]
+	[[ $output == *"layers are in the form of the 'copy' driver, and the driver is 'overlay'"*"load the image again"* ]]
+	gantry image load -qi "$T/guard.tar"
+	gantry up -d
+	gantry down -t 0
+}
