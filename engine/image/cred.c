@@ -388,6 +388,23 @@ static int from_environment(const char *host, struct credential *ret, struct err
 	return ret->source ? 0 : 1;
 }
 
+int credential_of_helper(const char *host, struct credential *ret, struct err *e)
+{
+	auto_free char *path = docker_config_path(), *helper = NULL;
+	AUTO(json_free) struct cJSON *j = NULL;
+	AUTO_DONE(credential_done) struct credential other = { 0 };
+	const char *environment = getenv("DOCKER_AUTH_CONFIG");
+	int r;
+
+	if (environment && *environment)
+		return 2;
+	r = config_read(path, &j, e);
+	if (r)
+		return r < 0 ? r : 2;
+	TRY(r = credential_in(j, host, NULL, &other, &helper, e));
+	return r == 2 ? helper_get(helper, host, ret, e) : 2;
+}
+
 static int from_file(const char *path, const char *host, const char *repository, struct credential *ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *j = NULL;

@@ -21,6 +21,8 @@ void credential_done(struct credential *c);
 const char *credential_key(const char *host);
 /* In the document CONFIG: 0; 1: nothing; 2: *ret_helper ("gcloud") knows. REPOSITORY ("team/web") may be part of a key, as with podman; NULL. */
 int credential_in(const struct cJSON *config, const char *host, const char *repository, struct credential *ret, char **ret_helper, struct err *e);
+/* What the helper that docker's config names for HOST says; 1: nothing. 2: none is named, or the environment comes before it. */
+int credential_of_helper(const char *host, struct credential *ret, struct err *e);
 /* Wherever it is: 1: nowhere. Helpers are run. */
 int credential_get(const char *host, const char *repository, struct credential *ret, struct err *e);
 /* Writes to config.json, or to the helper that it names. *RET_WHERE (caller frees) is for the user. */

@@ -12,8 +12,10 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/loop.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "engine/image/cred.h"
 #include "engine/image/jail.h"
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
@@ -336,11 +338,66 @@ static void serve(struct downloader *d)
 	}
 }
 
+/* ---- credential helpers -------------------------------------------------------------------------------------------------------------------------------- */
+
+static struct cJSON *ask_helper(const char *host)
+{
+	AUTO_DONE(credential_done) struct credential c = { 0 };
+	AUTO_ERR(ignored);
+	int r = credential_of_helper(host, &c, &ignored);
+	struct cJSON *said = r == 0 || r == 1 ? json_object() : NULL;
+
+	json_add_str(said, "user", c.user);
+	json_add_str(said, "secret", c.secret);
+	json_add_str(said, "identity", c.identity);
+	json_add_str(said, "source", c.source);
+	return said;
+}
+
+static void answer_free(void *answer)
+{
+	json_free(answer);
+}
+
+static char *host_of(const struct cJSON *image)
+{
+	AUTO_DONE(ref_done) struct ref ref = { 0 };
+	AUTO_ERR(ignored);
+
+	return ref_parse(str0(json_str(image, "ref")), &ref, &ignored) < 0 ? NULL : TAKE(ref.host);
+}
+
+void download_ask_helpers(struct cJSON *images)
+{
+	AUTO_MAP(once, NULL);
+	AUTO_MAP(said, answer_free); /* NULL: nothing that may be kept */
+
+	for (struct cJSON *c = json_first(images); c; c = json_next(c)) {
+		auto_free char *host = host_of(c);
+
+		if (host && map_has(&once, host) && !map_has(&said, host))
+			map_set(&said, host, ask_helper(host));
+		else if (host && !map_has(&once, host))
+			map_set(&once, host, NULL);
+	}
+	for (struct cJSON *c = json_first(images); c; c = json_next(c)) {
+		auto_free char *host = host_of(c);
+		const struct cJSON *answer = host ? map_get(&said, host) : NULL;
+
+		if (answer)
+			json_add(c, "helper", json_copy(answer));
+	}
+}
+
 /* ---- the process ------------------------------------------------------------------------------------------------------------------------------------- */
 
 static int begin(struct downloader *d, struct loop *loop, const struct cJSON *request, struct err *e)
 {
-	const struct registry_options o = { .ref = &d->ref, .root = str0(json_str(request, "root")), .note = on_note, .arg = d };
+	const struct cJSON *helper = json_get(request, "helper");
+	const struct credential known = { .user = (char *)json_str(helper, "user"), .secret = (char *)json_str(helper, "secret"),
+		.identity = (char *)json_str(helper, "identity"), .source = (char *)json_str(helper, "source") };
+	const struct registry_options o = { .ref = &d->ref, .root = str0(json_str(request, "root")), .credential = helper ? &known : NULL, .note = on_note,
+		.arg = d };
 	AUTO(json_free) struct cJSON *answer = json_object();
 
 	TRY(ref_parse_tagged(str0(json_str(request, "ref")), &d->ref, e));

@@ -13,5 +13,9 @@
 
 struct cJSON;
 struct err;
-/* REQUEST: {"ref": "docker.io/library/web:1", "have": "sha256:…"?, "platform": "linux/arm64"?, "root": "…"}. Until SOCK ends; tells it what goes wrong. */
+/* REQUEST: {"ref": "docker.io/library/web:1", "have": "sha256:…"?, "platform": "linux/arm64"?, "root": "…", "helper": {"user", …}?}: what a
+ * credential helper said; without it the downloader looks for credentials itself. Until SOCK ends; tells it what goes wrong. */
 void download_run(int sock, const struct cJSON *request);
+/* Helpers of clouds take a second each: for a registry of several IMAGES (requests as above) one is asked here, before they are downloaded. One that fails is
+ * left to the downloaders, each of which then says why. */
+void download_ask_helpers(struct cJSON *images);

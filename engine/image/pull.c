@@ -538,7 +538,7 @@ static int turn(struct pull *p, struct err *e)
 
 static int pull_run(struct pull *p, const struct cJSON *request, struct err *e)
 {
-	const struct cJSON *list = json_get(request, "images");
+	struct cJSON *list = json_get(request, "images");
 	size_t i = 0;
 
 	p->nimages = json_count(list);
@@ -548,6 +548,7 @@ static int pull_run(struct pull *p, const struct cJSON *request, struct err *e)
 	for (i = 0; i < p->nimages; i++)
 		p->images[i].sock = -1;
 	i = 0;
+	download_ask_helpers(list);
 	for (const struct cJSON *c = json_first(list); c; c = json_next(c))
 		TRY(start_downloader(p, i++, request, c, e));
 	for (;;) {

@@ -53,6 +53,8 @@ static int read_credentials(struct registry *r, const struct registry_options *o
 			a->cred.user = xstrdup0(o->credential->user);
 			a->cred.secret = xstrdup0(o->credential->secret);
 			a->cred.identity = xstrdup0(o->credential->identity);
+			a->cred.source = xstrdup0(o->credential->source);
+			a->anonymous = !a->cred.user && !a->cred.identity;
 			continue;
 		}
 		res = credential_get(r->hosts.v[i].name, r->hosts.v[i].repo ? r->hosts.v[i].repo : r->repo, &a->cred, e);

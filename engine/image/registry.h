@@ -23,7 +23,7 @@ struct registry_options {
 	const struct ref *ref;
 	const char *root;                    /* where registries.json is */
 	bool push;
-	const struct credential *credential; /* instead of those that are configured (login) */
+	const struct credential *credential; /* instead of those that are configured (login, a helper that was asked); an empty one: none */
 	void (*note)(void *arg, const char *text); /* "waits 3 s: too many requests"; NULL */
 	void *arg;
 };

@@ -87,3 +87,27 @@ teardown() { unproxy; common_teardown; rm -f "$DOCKER_CONFIG/config.json"; unset
 	[ "$(most)" -le 2 ]
 	fresh "127.0.0.1:$PROXY/team/large:1"
 }
+
+@test "a credential helper is asked once for all images of a registry" {
+	mkdir -p "$T/bin"
+	cat >"$T/bin/docker-credential-once" <<-SH
+		#!/bin/sh
+		echo "\$1 \$(cat)" >>"$T/asked"
+		[ "\$HOW" = fail ] && { echo "the vault is sealed"; exit 1; }
+		[ "\$HOW" = none ] && { echo "credentials not found in native keychain"; exit 1; }
+		echo '{"ServerURL":"x","Username":"alice","Secret":"secret"}'
+	SH
+	chmod +x "$T/bin/docker-credential-once"
+	export PATH=$T/bin:$PATH
+	echo '{"credHelpers": {"127.0.0.1:'$BASIC'": "once"}}' >"$DOCKER_CONFIG/config.json"
+	for i in 1 2 3 4; do CREDS=alice:secret fill "$T/small" "127.0.0.1:$BASIC/once/i$i:1"; done
+	project once <<<"{services: {a: {image: '127.0.0.1:$BASIC/once/i1:1'}, b: {image: '127.0.0.1:$BASIC/once/i2:1'}, c: {image: '127.0.0.1:$BASIC/once/i3:1'}}}"
+	gantry pull -q
+	[ "$(cat "$T/asked")" = "get 127.0.0.1:$BASIC" ]
+	fresh "127.0.0.1:$BASIC/once/i1:1" "127.0.0.1:$BASIC/once/i2:1" "127.0.0.1:$BASIC/once/i3:1"
+	HOW=none run gantry pull -q
+	[ "$status" = 1 ]
+	[[ $output == *"gantry login 127.0.0.1:$BASIC"* ]]
+	HOW=fail run gantry pull -q
+	[[ $output == *"docker-credential-once: the vault is sealed"* ]]
+}
