@@ -110,6 +110,7 @@ static void one_value(const struct cJSON *c)
 	struct project *p;
 
 	world_init(&w);
+	w.o.drive_letters = true; /* what was recorded is the output of config */
 	strv_add(&w.o.profiles, "*");
 	put_project(&w, attr, body);
 	p = load(&w);
