@@ -192,7 +192,7 @@ const struct field service_fields[] = {
 	FIELD("profiles",            ft_strings,    struct service, profiles,            NULL,                  F_UNIQUE),
 	FIELD("annotations",         ft_kvs,        struct service, annotations,         NULL,                  F_HASH),
 	FIELD("attach",              ft_tri,        struct service, attach,              NULL,                  F_HASH),
-	FIELD_S("build",             ft_object,     struct service, build,               &build_object,         0, PARTIAL, "contexts are folders; cache_from, cache_to, provenance, sbom have no effect"),
+	FIELD("build",               ft_object,     struct service, build,               &build_object,         0),
 	FIELD_S("develop",           ft_object,     struct service, develop,             &develop_object,       F_HASH | F_NULL, NONE, "there is no watch yet"),
 	FIELD("blkio_config",        ft_object,     struct service, blkio,               &blkio_object,         F_HASH),
 	FIELD("cap_add",             ft_strings,    struct service, cap_add,             NULL,                  F_HASH | F_UNIQUE_KEY),

@@ -125,7 +125,7 @@ static void notes_of(struct project *p, struct fctx *c, const struct field *tabl
 		const struct node *n = map->items[i];
 		const struct field *f = field_find(table, map->keys[i]->text), *below;
 
-		if (!f || n->kind == NODE_NULL || (n->kind == NODE_SCALAR && n->type == SCALAR_BOOL && !scalar_true(n)))
+		if (!f || n->kind == NODE_NULL || (n->kind == NODE_SCALAR && streq(n->text, "false")))
 			continue; /* what is switched off needs no note */
 		AT_KEY(c, map->keys[i]->text);
 		below = field_below(f);

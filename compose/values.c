@@ -160,9 +160,33 @@ static void check_ulimits(struct project *p, const struct service *s)
 	}
 }
 
+/* Words that mean something to other engines only. Who names another runtime or isolation counts on what that does: starting without it
+ * would be worse than not at all. */
+static void check_words(struct project *p, const struct service *s)
+{
+	static const char *const runtimes[] = { "runc", "crun", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux", NULL };
+	static const char *const isolations[] = { "default", NULL }, *const users[] = { "host", NULL };
+	const struct {
+		const char *key, *value;
+		const char *const *words;
+		const char *why;
+	} rows[] = {
+		{ "runtime", s->runtime, runtimes, "is not there: containers are run by gantry itself, as runc does" },
+		{ "isolation", s->isolation, isolations, "does not exist on Linux, only 'default'" },
+		{ "userns_mode", s->userns_mode, users, "is not supported, only 'host'" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct place at = place(p, s, rows[i].key);
+
+		if (str0(rows[i].value)[0] && !str_in(rows[i].value, rows[i].words))
+			refuse(&at, "'%s' %s", rows[i].value, rows[i].why);
+	}
+}
+
 typedef void value_fn(struct project *p, const struct service *s);
 static value_fn *const checks[] = {
-	check_ports, check_restart, check_signal, check_dns, check_hosts, check_addresses, check_mounts, check_ulimits,
+	check_ports, check_restart, check_signal, check_dns, check_hosts, check_addresses, check_mounts, check_ulimits, check_words,
 };
 
 static void check_name(struct project *p, const char *section, const char *key, const struct node *n)

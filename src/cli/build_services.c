@@ -45,7 +45,7 @@ static int build_one(struct run *r, const struct service *s, struct err *e)
 	AUTO_STRV(warnings);
 
 	TRY(lower_build(r->app->project, s, &r->app->environ, &o, &warnings, e));
-	for (size_t i = 0; i < warnings.n; i++)
+	for (size_t i = 0; i < warnings.n && !(r->app->cmd->flags & CMD_STARTS); i++) /* `up` has told them, with their positions */
 		log_warning("%s", warnings.v[i]);
 	if (!o.dockerfile_text && s->build->dockerfile && *s->build->dockerfile)
 		o.dockerfile = file = path_join(context_is_remote(o.context) ? "" : o.context, s->build->dockerfile);

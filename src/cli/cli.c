@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/tty.h"
 #include "cli/commands.h"
+#include "compose/faults.h"
 #include "compose/load.h"
 #include "compose/project.h"
 #include "engine/kernel/selfexe.h"
@@ -189,19 +190,22 @@ void app_print_notes(const struct app *app, const struct notes *notes)
 static int check_refused(const struct app *app, struct err *e)
 {
 	const struct notes *notes = &app->project->notes;
+	struct faults faults = FAULTS_INIT;
 
 	if (!(app->cmd->flags & CMD_STARTS))
 		return 0;
 	for (size_t i = 0; i < notes->n; i++) {
 		const struct note *n = &notes->v[i];
 
-		if (n->kind != NOTE_REFUSED)
-			continue;
-		pos_err(e, n->pos, "%s", n->text);
-		err_hint(e, "'gantry config --support' lists what each attribute does");
-		return err_exit(e, 1);
+		if (n->kind == NOTE_REFUSED && pos_err(e, n->pos, "%s", n->text) < 0 && !faults_keep(&faults, e)) {
+			faults_drop(&faults, e);
+			return err_exit(e, 1);
+		}
 	}
-	return 0;
+	if (faults_raise(&faults, e) >= 0)
+		return 0;
+	err_hint(e, "'gantry config --support' lists what each attribute does");
+	return err_exit(e, 1);
 }
 
 /* Works by the project's name alone when there is no file: -p or COMPOSE_PROJECT_NAME. */

@@ -12,6 +12,7 @@
 #include "cli/config_explain.h"
 #include "cli/pin.h"
 #include "compose/emit.h"
+#include "compose/faults.h"
 #include "compose/field.h"
 #include "compose/load.h"
 #include "compose/project.h"
@@ -269,10 +270,12 @@ static part_fn *part_of(const struct config_opts *o)
 /* What is said once as a warning by `up` is an error here. */
 static int check_strict(const struct project *p, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+
 	for (size_t i = 0; i < p->notes.n; i++)
-		if (p->notes.v[i].kind != NOTE_WARNING)
-			return pos_err(e, p->notes.v[i].pos, "%s", p->notes.v[i].text);
-	return 0;
+		if (p->notes.v[i].kind != NOTE_WARNING && pos_err(e, p->notes.v[i].pos, "%s", p->notes.v[i].text) < 0 && !faults_keep(&faults, e))
+			return faults_drop(&faults, e);
+	return faults_raise(&faults, e);
 }
 
 static int load_and_print(struct config *c, struct err *e)

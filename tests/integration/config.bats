@@ -132,3 +132,23 @@ fromfile env_file web.env:3:1" ]
 	run -1 gantry config --explain ''
 	[[ $output == *"give a path"* ]]
 }
+
+@test "--strict names everything that is not done in full, at once" {
+	cat >compose.yaml <<-'Y'
+	services:
+	  a:
+	    image: tiny:1
+	    runtime: kata
+	    gpus: all
+	    storage_opt: {size: 1g}
+	    build: {context: ., cache_from: [x], provenance: false}
+	Y
+	rm compose.override.yaml
+	run -1 gantry config --strict -q
+	[[ $output == *"compose.yaml:5:5: 'gpus' does not work yet"* ]]
+	[[ $output == *"compose.yaml:6:5: 'storage_opt' has no effect"* ]]
+	[[ $output == *"compose.yaml:7:25: 'cache_from' has no effect"* ]]
+	[[ $output == *"compose.yaml:4:14: services.a.runtime: 'kata' is not there"* ]]
+	[[ $output != *"'provenance'"* ]]
+	run -0 gantry config -q
+}
