@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh [--no-install] [PART...]: builds gantry and runs all its tests; the last line is "N passed, N failed[, N skipped]".
 #
-#   unit         make check of a developer build (warnings are errors, fail points built in)
+#   unit         a plain build, then make check of a developer build (warnings are errors, fail points built in)
 #   sanitizers   the same unit tests and cases with AddressSanitizer and UndefinedBehaviorSanitizer
 #   fuzz         each fuzzer for a few seconds
 #   integration  tests/integration/*.bats: the program on the real kernel, as root
@@ -61,7 +61,13 @@ check_in() { # DIR
 }
 
 part_unit() {
+	build_plain
 	build_in build-test --enable-developer && check_in build-test
+}
+
+# The build that users make: without the headers that a developer build includes everywhere, and without a warning.
+build_plain() {
+	build_in build-plain CFLAGS='-O0 -Wall -Werror' && count 1 0 0
 }
 
 part_sanitizers() {
