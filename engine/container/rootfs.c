@@ -326,6 +326,18 @@ static int apply(const struct rootfs_args *a, struct rootfs *r, size_t i, struct
 	BUG("mount of kind %d", (int)m->kind);
 }
 
+/* Lies something that was mounted later over mount I, as the user's own /sys does over /sys/fs/cgroup? */
+static bool is_covered(const struct mountplan *p, size_t i)
+{
+	for (size_t k = i + 1; k < p->n; k++) {
+		const char *rest = str_after(p->v[i].target, p->v[k].target);
+
+		if (rest && (*rest == '/' || !*rest))
+			return true;
+	}
+	return false;
+}
+
 /* The tmpfs that were left writable for what is below them. */
 static int make_readonly(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 {
@@ -334,7 +346,7 @@ static int make_readonly(const struct rootfs_args *a, struct rootfs *r, struct e
 		auto_close int fd = -1;
 		int n;
 
-		if (!(m->attr & ATTR_RDONLY) || m->late || !m->fstype || !streq(m->fstype, "tmpfs"))
+		if (!(m->attr & ATTR_RDONLY) || m->late || !m->fstype || !streq(m->fstype, "tmpfs") || is_covered(a->plan, i))
 			continue;
 		fd = path_open_in(r->root, m->target, O_PATH | O_CLOEXEC, 0, e);
 		if (fd < 0)

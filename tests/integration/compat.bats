@@ -212,3 +212,18 @@ bats_require_minimum_version 1.5.0
 	[ "$status" -ne 0 ]
 	gantry down -t 0
 }
+
+@test "a folder or the host's own tree in place of /sys" {
+	mkdir -p "$T/sysdir/own"
+	project sysdir <<-'Y'
+	services:
+	  own: {image: "tiny:1", volumes: ["./own:/sys"]}
+	  host: {image: "tiny:1", volumes: ["/sys:/sys:ro"]}
+	Y
+	gantry up -d
+	gantry exec -T own touch /sys/x
+	[ -e own/x ]
+	[ -z "$(ls own | grep -v '^x$')" ]
+	gantry exec -T host test -d /sys/kernel
+	gantry down -t 0
+}
