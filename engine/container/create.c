@@ -173,6 +173,8 @@ int container_create(struct db *db, const struct ctr_spec *spec, const struct ct
 	TRY(ctr_spec_check(spec, e));
 	TRY(db_begin(db, e));
 	r = insert_rows(db, spec, row, e);
+	if (r >= 0)
+		r = container_event(db, "create", spec, e);
 	if (r >= 0) {
 		r = make_folder(d, spec, folder, e);
 		if (r < 0) {

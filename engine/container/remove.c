@@ -7,11 +7,14 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/container/spec.h"
 #include "engine/volume/volume.h"
 #include "state/container_store.h"
 #include "state/db.h"
+#include "state/event_store.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -50,6 +53,30 @@ static int to_trash(const struct dirs *d, const char *id, char **ret_trash, stru
 	return 0;
 }
 
+int container_event(struct db *db, const char *action, const struct ctr_spec *s, struct err *e)
+{
+	AUTO(json_free) struct cJSON *o = json_object();
+
+	json_add_str(o, "name", s->name);
+	json_add_str(o, "image", s->image_ref);
+	auto_free char *text = json_text(o, false);
+	struct event_row ev = { .type = (char *)"container", .action = (char *)action, .project = s->project, .service = s->service,
+				.actor = s->id, .attributes = text };
+
+	return event_add(db, &ev, e);
+}
+
+static int delete_row(struct db *db, const char *id, const struct ctr_spec *s, struct err *e)
+{
+	int r;
+
+	TRY(db_begin(db, e));
+	r = ctr_delete(db, id, e);
+	if (r >= 0 && s)
+		r = container_event(db, "destroy", s, e);
+	return db_end(db, r, e);
+}
+
 int container_remove(struct db *db, const char *id, bool volumes, struct err *e)
 {
 	const struct dirs *d = db_dirs(db);
@@ -64,7 +91,7 @@ int container_remove(struct db *db, const char *id, bool volumes, struct err *e)
 	TRY(ctr_set_state(db, id, CTR_REMOVING, e));
 	FP("ctr.removing", e);
 	TRY(to_trash(d, id, &trash, e));
-	TRY(ctr_delete(db, id, e));
+	TRY(delete_row(db, id, s, e));
 	FP("ctr.removed", e);
 	if (trash) {
 		AUTO_ERR(left);

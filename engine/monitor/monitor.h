@@ -109,6 +109,7 @@ struct mctr {
 	/* wishes */
 	bool stopped;              /* the user stopped it: no restart */
 	bool clean_only;           /* ENDING for its sandbox's sake only, its end was told */
+	bool restarted;            /* by the restart operation: told when it runs again */
 	bool again;                /* start it again as soon as it has ended: restart op, restart policy */
 	int64_t again_after_ns;
 	int64_t grace_ns;          /* of the stop under way */

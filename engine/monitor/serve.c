@@ -159,7 +159,7 @@ static int op_restart(struct client *cl, struct request *r, struct err *e)
 	if (c->state != M_STARTING) {
 		c->again = true;
 		c->again_after_ns = 0;
-		monitor_event(c, "restart", NULL, NULL);
+		c->restarted = true;
 	}
 	return 0;
 }

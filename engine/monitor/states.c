@@ -136,6 +136,9 @@ static void do_running(struct mctr *c)
 	if (logio_start(c, &e) < 0)
 		monitor_report(c->m, "log", &e);
 	monitor_event(c, "start", NULL, NULL);
+	if (c->restarted)
+		monitor_event(c, "restart", NULL, NULL);
+	c->restarted = false;
 	probe_schedule(c);
 	if (c->asked && !c->stopped)
 		(void)probe_hooks(c, "post_start"); /* who asked for the start is answered after them */
@@ -170,12 +173,15 @@ static void do_stop_starting(struct mctr *c)
 }
 static void do_signal(struct mctr *c)
 {
+	char num[16];
 	AUTO_ERR(e);
 
 	if (c->hook_failed.code)
 		monitor_report(c->m, "pre_stop", &c->hook_failed); /* it is stopped all the same */
 	if (ctr_signal(c, c->stop_signal, &e) < 0)
 		log_debug("%s", err_text(&e)); /* ended just now: ENDED is on its way */
+	snprintf(num, sizeof(num), "%d", c->stop_signal);
+	monitor_event(c, "kill", "signal", num);
 }
 static void do_term(struct mctr *c)
 {
@@ -246,13 +252,15 @@ static void do_ended(struct mctr *c)
 		monitor_event(c, "die", "exitCode", c->exit_known ? code : "unknown");
 	}
 	if (c->again && !failed) {
+		if (c->restarted)
+			monitor_event(c, "stop", NULL, NULL);
 		/* Its keeper stays: should the monitor be killed now, the keeper starts one that goes on waiting. */
 		enter(c, M_BACKOFF);
 		watch_arm(&c->timer, c->again_after_ns);
 		return;
 	}
 	keeper_bye(c);
-	c->again = false;
+	c->again = c->restarted = false;
 	if (s && s->phase == SANDBOX_UP && !sandbox_used(c->m, s, c)) { /* it was to start again, and then was not */
 		c->clean_only = true;
 		cleanup_begin(c, true);

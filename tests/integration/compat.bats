@@ -227,3 +227,16 @@ bats_require_minimum_version 1.5.0
 	gantry exec -T host test -d /sys/kernel
 	gantry down -t 0
 }
+
+@test "events: docker's words in docker's order" {
+	project evs <<<'services: {a: {image: "tiny:1", command: [sh, -c, "trap exit TERM; while :; do sleep 0.1; done"]}}'
+	gantry create
+	gantry start
+	gantry restart -t 5
+	gantry kill -s HUP
+	gantry stop -t 5
+	gantry rm -f
+	run --separate-stderr gantry events --json --since 1m --until 0s
+	[ "$(jq -r 'select(.type == "container") | .action' <<<"$output" | xargs)" = "create start kill die stop start restart kill kill die stop destroy" ]
+	gantry down
+}
