@@ -175,3 +175,18 @@ load lib
 	[ "$(gantry exec -T a cat /etc/c.conf)" = value ]
 	gantry down -t 0
 }
+
+@test "stats reads this kernel's kind of cgroups; commit takes a container's changes" {
+	project use <<-'Y'
+	services:
+	  a: {image: "tiny:1", mem_limit: 64m, stop_signal: SIGKILL}
+	Y
+	gantry up -d
+	run gantry stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' a
+	[[ $output =~ ^use-a-1\ [1-9][0-9.]*(KiB|MiB)\ /\ 64MiB\ 1$ ]] || { echo "$output"; false; }
+	gantry exec -T a sh -c 'echo x >/tmp/x'
+	gantry commit a made:1
+	is running state a
+	gantry image inspect -f '{{len .RootFS.Layers}}' made:1 | grep -qx 2
+	gantry down -t 0
+}
