@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "compose/emit.h"
+#include "compose/faults.h"
 #include "compose/ftypes.h"
 #include "compose/trace.h"
 #include <errno.h>
@@ -95,7 +96,10 @@ static int strings_to_list(struct fctx *c, const struct field *f, struct node **
 			if (node_is_scalar(item))
 				err_hint(e, "put it in quotes: \"%s\"", item->text);
 			AT_END(c);
-			return -EINVAL;
+			if (!c->faults || !faults_keep(c->faults, e))
+				return -EINVAL;
+			i++;
+			continue;
 		}
 		AT_END(c);
 		if (item->type != SCALAR_STR)
@@ -385,7 +389,8 @@ static int list_canon(struct fctx *c, const struct field *f, struct node **n, st
 		AT_ITEM(c, i);
 		r = item_canon(c, o, l, (*n)->items[i], e);
 		AT_END(c);
-		TRY(r);
+		if (r < 0 && (!c->faults || !faults_keep(c->faults, e)))
+			return r;
 	}
 	*n = l;
 	return 0;

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "compose/emit.h"
+#include "compose/faults.h"
 #include "compose/ftypes.h"
 #include "compose/trace.h"
 #include <errno.h>
@@ -219,7 +220,8 @@ static int map_canon(struct fctx *c, const struct field *f, struct node **n, str
 		AT_KEY(c, m->keys[i]->text);
 		r = entry_canon(c, f, m->keys[i], &m->items[i], e);
 		AT_END(c);
-		TRY(r);
+		if (r < 0 && (!c->faults || !faults_keep(c->faults, e)))
+			return r;
 	}
 	*n = m;
 	return 0;

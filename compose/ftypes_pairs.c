@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "compose/emit.h"
+#include "compose/faults.h"
 #include "compose/ftypes.h"
 #include "compose/trace.h"
 #include <errno.h>
@@ -92,7 +93,8 @@ static int kvs_to_map(struct fctx *c, const struct field *f, struct node **n, st
 		else
 			node_set_key(c->arena, m, v->keys[i], value_text(c, item, keeps_null(f)));
 		c->at = at.up;
-		TRY(r);
+		if (r < 0 && (!c->faults || !faults_keep(c->faults, e)))
+			return r;
 	}
 	*n = m;
 	return 0;

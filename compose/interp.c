@@ -202,7 +202,7 @@ struct walk {
 	void *arg;
 	const char *(*lookup)(void *arg, const char *name);
 	struct str errors; /* one below the other */
-	int n_errors;
+	int n_errors, n_missing; /* missing: required variables */
 };
 
 static void step_text(const struct step *at, struct str *out)
@@ -227,6 +227,7 @@ static int keep_error(struct walk *w, const struct node *n, const struct step *a
 	else
 		node_err(&e, n, "error while interpolating %s: %s", path.s, err_text(from));
 	str_addf(&w->errors, "%s%s", w->n_errors ? "\n" : "", err_text(&e));
+	w->n_missing += err_is(from, ENOKEY);
 	return ++w->n_errors < INTERP_MAX_ERRORS && !err_is(from, E2BIG) ? 0 : -EINVAL;
 }
 
@@ -293,6 +294,8 @@ int interp_tree(struct interp *x, struct node *tree, struct notes *notes, struct
 	if (w.n_errors) {
 		r = err_set(e, EINVAL, "%s", w.errors.s);
 		e->positioned = true;
+		if (w.n_missing)
+			err_hint(e, "set %s in the environment or in .env, or in a file given with --env-file", w.n_missing == 1 ? "it" : "them");
 	}
 	str_done(&w.errors);
 	return r;

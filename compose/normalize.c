@@ -453,9 +453,11 @@ static int read_vars(struct project *p, const struct service *s, const struct en
 	if (dotenv_read(p->arena, f->path, f->format, &env, &got, &scratch) < 0) {
 		if (err_is(&scratch, ENOENT) && !f->required)
 			return 0;
-		if (err_is(&scratch, ENOENT))
+		if (err_is(&scratch, ENOENT)) {
 			node_err(e, f->node, "service '%s': %s %s not found: no such file or directory", s->name, f->what, f->path);
-		else
+			if (streq(f->what, "env file"))
+				err_hint(e, "make it, or let it be absent: env_file: [{path: …, required: false}]");
+		} else
 			node_err(e, f->node, "service '%s': %s", s->name, err_text(&scratch));
 		e->code = scratch.code; /* a file that cannot be read has another exit code than a wrong one */
 		return -e->code;

@@ -147,20 +147,25 @@ static int check_targets(const struct project *p, const struct service *s, struc
 
 /* ---- references ---- */
 
-static int undefined(const struct service *s, const struct node *at, const char *kind, const char *name, const char *near, struct err *e)
+/* All of them are told: to F. */
+static void undefined(struct faults *f, const struct service *s, const struct node *at, const char *kind, const char *name, const char *near)
 {
-	(void)node_err(e, at && at->pos.src ? at : s->node, "service \"%s\" refers to undefined %s %s", s->name, kind, str0(name));
+	AUTO_ERR(e);
+
+	(void)node_err(&e, at && at->pos.src ? at : s->node, "service \"%s\" refers to undefined %s %s", s->name, kind, str0(name));
 	if (near)
-		err_hint(e, "did you mean '%s'?", near);
+		err_hint(&e, "did you mean '%s'?", near);
 	else if (!streq(kind, "service"))
-		err_hint(e, "declare it at the top level, under '%ss:'", streq(kind, "build secret") ? "secret" : kind);
-	return -EINVAL;
+		err_hint(&e, "declare it at the top level, under '%ss:'", streq(kind, "build secret") ? "secret" : kind);
+	(void)faults_keep(f, &e);
 }
 #define NEAREST(list, member, name) \
 	((list).n ? str_nearest(str0(name), &(list).v->member, (list).n, sizeof(*(list).v)) : NULL)
 
 static int check_networks(const struct project *p, const struct service *s, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+
 	if (s->network_mode && s->networks.n) {
 		(void)service_err(s, "network_mode", e, "declares mutually exclusive `network_mode` and `networks`");
 		err_hint(e, "keep one of them");
@@ -168,44 +173,50 @@ static int check_networks(const struct project *p, const struct service *s, stru
 	}
 	for (size_t i = 0; i < s->networks.n; i++)
 		if (!project_network(p, s->networks.v[i].name))
-			return undefined(s, node_key(node_get(s->node, "networks"), s->networks.v[i].name), "network", s->networks.v[i].name,
-					 NEAREST(p->networks, key, s->networks.v[i].name), e);
-	return 0;
+			undefined(&faults, s, node_key(node_get(s->node, "networks"), s->networks.v[i].name), "network", s->networks.v[i].name,
+					 NEAREST(p->networks, key, s->networks.v[i].name));
+	return faults_raise(&faults, e);
 }
 
 static int check_volumes(const struct project *p, const struct service *s, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+
 	for (size_t i = 0; i < s->volumes.n; i++) {
 		const struct mount *m = &s->volumes.v[i];
 
 		if (m->type == MOUNT_VOLUME && str0(m->source)[0] && !project_volume(p, m->source))
-			return undefined(s, m->node, "volume", m->source, NEAREST(p->volumes, key, m->source), e);
+			undefined(&faults, s, m->node, "volume", m->source, NEAREST(p->volumes, key, m->source));
 	}
-	return 0;
+	return faults_raise(&faults, e);
 }
 
 static int check_files(const struct project *p, const struct service *s, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+
 	for (size_t i = 0; i < s->secrets.n; i++)
 		if (!project_secret(p, str0(s->secrets.v[i].source)))
-			return undefined(s, s->secrets.v[i].node, "secret", s->secrets.v[i].source,
-					 NEAREST(p->secrets, key, s->secrets.v[i].source), e);
+			undefined(&faults, s, s->secrets.v[i].node, "secret", s->secrets.v[i].source,
+					 NEAREST(p->secrets, key, s->secrets.v[i].source));
 	for (size_t i = 0; i < s->configs.n; i++)
 		if (!project_config(p, str0(s->configs.v[i].source)))
-			return undefined(s, s->configs.v[i].node, "config", s->configs.v[i].source,
-					 NEAREST(p->configs, key, s->configs.v[i].source), e);
+			undefined(&faults, s, s->configs.v[i].node, "config", s->configs.v[i].source,
+					 NEAREST(p->configs, key, s->configs.v[i].source));
 	for (size_t i = 0; s->build && i < s->build->secrets.n; i++)
 		if (!project_secret(p, str0(s->build->secrets.v[i].source)))
-			return undefined(s, s->build->secrets.v[i].node, "build secret", s->build->secrets.v[i].source,
-					 NEAREST(p->secrets, key, s->build->secrets.v[i].source), e);
+			undefined(&faults, s, s->build->secrets.v[i].node, "build secret", s->build->secrets.v[i].source,
+					 NEAREST(p->secrets, key, s->build->secrets.v[i].source));
 	for (size_t i = 0; i < s->models.n; i++)
 		if (!project_model(p, s->models.v[i].name))
-			return undefined(s, s->models.v[i].node, "model", s->models.v[i].name, NEAREST(p->models, key, s->models.v[i].name), e);
-	return 0;
+			undefined(&faults, s, s->models.v[i].node, "model", s->models.v[i].name, NEAREST(p->models, key, s->models.v[i].name));
+	return faults_raise(&faults, e);
 }
 
 static int check_dependencies(const struct project *p, const struct service *s, struct err *e)
 {
+	struct faults faults = FAULTS_INIT;
+
 	for (size_t i = 0; i < s->depends_on.n; i++) {
 		const struct dependency *d = &s->depends_on.v[i];
 		const struct service *to = project_service(p, d->name);
@@ -220,9 +231,10 @@ static int check_dependencies(const struct project *p, const struct service *s, 
 			err_hint(e, "'%s' is switched off: its profile is not active", d->name);
 		else if (near)
 			err_hint(e, "did you mean '%s'?", near);
-		return -EINVAL;
+		if (!faults_keep(&faults, e))
+			return faults_drop(&faults, e);
 	}
-	return 0;
+	return faults_raise(&faults, e);
 }
 
 /* ---- the project ---- */
