@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/image/snapshot.h"
 #include "engine/image/store.h"
 #include "engine/kernel/caps.h"
 #include "engine/kernel/seccomp.h"
@@ -71,7 +72,9 @@ static int make_tree(const struct dirs *d, const struct ctr_spec *s, const char 
 		return err_sys(e, "set the mode of '%s'", folder);
 	if (mkdir(merged, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make '%s'", merged);
-	if (s->layers_driver && streq(s->layers_driver, "copy"))
+	if (s->layers_driver && streq(s->layers_driver, "btrfs") && s->layers.n)
+		return snapshot_root(d, &s->layers, root, e);
+	if (image_driver_copies(s->layers_driver))
 		return copy_root(d, s, root, e);
 	if (mkdir(work, 0700) < 0)
 		return err_sys(e, "make '%s'", work);

@@ -104,7 +104,7 @@ int rootfs_mount_root(const struct rootfs_args *a, struct err *e)
 	FP("ctr.root", e);
 	if (mkdir(on, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make '%s'", on);
-	if (a->spec->layers_driver && streq(a->spec->layers_driver, "copy"))
+	if (image_driver_copies(a->spec->layers_driver))
 		return mount_plain(copy, on, e);
 	if (!a->spec->layers.n)
 		return mount_plain(upper, on, e);
@@ -141,7 +141,7 @@ int rootfs_open_image(const struct rootfs_args *a, const struct mount_spec *m, i
 	bool mounted = false;
 	int clone;
 
-	if (a->spec->layers_driver && streq(a->spec->layers_driver, "copy"))
+	if (image_driver_copies(a->spec->layers_driver))
 		return err_set(e, EOPNOTSUPP, "the storage driver 'copy' cannot mount images");
 	if (!kernel_probe()->new_mount)
 		return err_set(e, EOPNOTSUPP, "mounting an image needs Linux 5.12");

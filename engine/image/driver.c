@@ -6,6 +6,7 @@
  * Another driver is a row in drivers[] and a case in image_root_copy's callers.
  */
 #include "engine/image/store.h"
+#include "engine/image/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@
 #include "base/log.h"
 #include "base/str.h"
 
-enum { CACHE_MAX = 4096, CACHE_VERSION = 1 };
+enum { CACHE_MAX = 4096, CACHE_VERSION = 2 };
 
 static int probe_overlay(const char *dir, struct err *e);
 
@@ -45,6 +46,7 @@ static const struct driver {
 	int (*probe)(const char *dir, struct err *e); /* may it serve here? DIR is an empty folder; it runs in a process of its own */
 } drivers[] = {
 	{ "overlay", probe_overlay },
+	{ "btrfs", snapshot_probe },
 	{ "copy", probe_copy },
 };
 
@@ -138,13 +140,12 @@ static const struct { const char *name, *hint; } others[] = {
 	{ "overlay2", "it is docker's name for what is 'overlay' here" },
 	{ "fuse-overlayfs", "use overlay; without the right to mount it, copy" },
 	{ "vfs", "use copy, which does the same and shares data where the file system has reflinks (xfs, btrfs)" },
-	{ "btrfs", "use overlay, which works on btrfs; copy shares data by reflinks there" },
 	{ "zfs", "use overlay on a ZFS that takes it (OpenZFS 2.2), or copy" },
 };
 
 static int driver_unknown(const char *name, struct err *e)
 {
-	int r = err_set(e, EINVAL, "GANTRY_STORAGE: '%s' is not a storage driver; there are overlay and copy", name);
+	int r = err_set(e, EINVAL, "GANTRY_STORAGE: '%s' is not a storage driver; there are overlay, btrfs and copy", name);
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (streq(others[i].name, name))
@@ -166,6 +167,11 @@ int image_driver_fits(struct db *db, const char *driver, const char *image, stru
 	err_hint(e, getenv("GANTRY_STORAGE") ? "unset GANTRY_STORAGE, or give it another --root; %s" : "%s",
 		image ? "pull or load the image again: it is unpacked in the new form" : "to change the driver of a root, remove its containers first");
 	return -e->code;
+}
+
+bool image_driver_copies(const char *driver)
+{
+	return driver && !streq(driver, "overlay");
 }
 
 static const struct driver *driver_find(const char *name)
@@ -230,6 +236,24 @@ static const struct driver *probe_all(const struct dirs *d, char **ret_why, stru
 	return NULL;
 }
 
+/* What was asked for has to work here; overlay tells that itself, at the first mount. */
+static int probe_forced(const struct dirs *d, const struct driver *driver, struct err *e)
+{
+	auto_free char *flat = dirs_root(d, "images/flat"), *dir = NULL;
+	char random[17];
+	AUTO_ERR(ignored);
+	int r;
+
+	if (driver->probe != snapshot_probe || file_exists(flat))
+		return 0;
+	id_hex(random, 16);
+	dir = dirs_root(d, "tmp/probe-%s", random);
+	TRY(file_mkdir_p(dir, 0700, e));
+	r = driver->probe(dir, e);
+	(void)file_remove_tree_path(dir, &ignored);
+	return r < 0 ? err_wrap(e, "GANTRY_STORAGE: '%s' does not work in '%s'", driver->name, d->root) : 0;
+}
+
 int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, struct err *e)
 {
 	const char *forced = getenv("GANTRY_STORAGE");
@@ -240,6 +264,7 @@ int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, 
 		driver = driver_find(forced);
 		if (!driver)
 			return driver_unknown(forced, e);
+		TRY(probe_forced(d, driver, e));
 		why = xstrdup("GANTRY_STORAGE says so");
 	} else {
 		driver = cache_read(d, key, &why);

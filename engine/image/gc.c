@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -20,6 +21,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/strv.h"
+#include "base/time.h"
 #include "base/usage.h"
 #include "engine/image/blob.h"
 #include "engine/image/ref.h"
@@ -121,8 +123,36 @@ static int delete_unused(struct db *db, const struct gc *g, struct strv *gone, s
 	return 0;
 }
 
+/* A root that is just being made: by a container that is created, without layers.lock. */
+static bool is_being_made(const char *path, const char *name)
+{
+	enum { HOUR = 3600 };
+	struct stat st;
+
+	return str_starts(name, ".new-") && lstat(path, &st) == 0 && time_now_ns() / 1000000000 - (int64_t)st.st_ctime < HOUR;
+}
+
+/* Roots of the btrfs driver of layers that are no more. */
+static int collect_flat(const struct dirs *d, const struct map *known, struct gc *g, struct err *e)
+{
+	auto_free char *path = dirs_root(d, "images/flat");
+	AUTO_STRV(there);
+
+	TRY(names_in(path, &there, e));
+	for (size_t i = 0; i < there.n; i++) {
+		auto_free char *one = path_join(path, there.v[i]);
+
+		if (map_has(known, there.v[i]) || is_being_made(one, there.v[i]))
+			continue;
+		gc_add(g, GC_LAYER, AT_FDCWD, one, there.v[i]);
+		if (!g->dry_run)
+			TRY(file_remove_tree_path(one, e));
+	}
+	return 0;
+}
+
 /* Lists of files of layers that are no more. */
-static int collect_lists(const struct dirs *d, const struct strv *rows, struct err *e)
+static int collect_lists(const struct dirs *d, const struct strv *rows, struct gc *g, struct err *e)
 {
 	auto_free char *path = dirs_root(d, "images/trees");
 	AUTO_MAP(known, NULL);
@@ -130,6 +160,9 @@ static int collect_lists(const struct dirs *d, const struct strv *rows, struct e
 
 	for (size_t i = 0; i < rows->n; i++)
 		map_set(&known, digest_hex_part(rows->v[i]), path);
+	TRY(collect_flat(d, &known, g, e));
+	if (g->dry_run)
+		return 0;
 	TRY(names_in(path, &there, e));
 	for (size_t i = 0; i < there.n; i++) {
 		auto_free char *list = path_join(path, there.v[i]);
@@ -179,7 +212,7 @@ static int collect_layers(struct db *db, struct gc *g, struct err *e)
 	for (size_t i = 0; i < there.n; i++)
 		if (!map_has(&known, there.v[i]))
 			TRY(layer_goes(d, g, there.v[i], there.v[i], e));
-	return g->dry_run ? 0 : collect_lists(d, &rows, e);
+	return collect_lists(d, &rows, g, e);
 }
 
 /* ---- temporary folders, trash, cache mounts ------------------------------------------------------------------------------------------------------------ */

@@ -109,16 +109,21 @@ static bool is_marker(const char *name, const struct stat *st)
 	return (S_ISREG(st->st_mode) && str_starts(name, WH)) || (S_ISCHR(st->st_mode) && st->st_rdev == 0);
 }
 
+int image_layer_merge(const struct dirs *d, const char *chain_id, bool over, int dirfd, struct err *e)
+{
+	auto_free char *path = layer_path(d, chain_id);
+	auto_close int from = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (from < 0)
+		return err_sys(e, "layer %.19s: open '%s'", chain_id, path);
+	if ((over && apply_whiteouts(from, dirfd, 0, e) < 0) || file_merge_tree(from, ".", dirfd, ".", is_marker, e) < 0)
+		return err_wrap(e, "layer %.19s", chain_id);
+	return 0;
+}
+
 int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, struct err *e)
 {
-	for (size_t i = 0; i < layers->n; i++) {
-		auto_free char *path = layer_path(d, layers->v[i]);
-		auto_close int from = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (from < 0)
-			return err_sys(e, "layer %.19s: open '%s'", layers->v[i], path);
-		if ((i && apply_whiteouts(from, dirfd, 0, e) < 0) || file_merge_tree(from, ".", dirfd, ".", is_marker, e) < 0)
-			return err_wrap(e, "layer %.19s", layers->v[i]);
-	}
+	for (size_t i = 0; i < layers->n; i++)
+		TRY(image_layer_merge(d, layers->v[i], i > 0, dirfd, e));
 	return 0;
 }

@@ -40,6 +40,10 @@ int image_names_of(struct db *db, const char *id, struct strv *ret, struct err *
 char *layer_path(const struct dirs *d, const char *chain_id);
 /* All of LAYERS (lowest first) copied into the empty folder DIRFD, whiteouts applied: the root of a container under the copy driver. */
 int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, struct err *e);
+/* One layer into the folder DIRFD, which (OVER) has those below it already. */
+int image_layer_merge(const struct dirs *d, const char *chain_id, bool over, int dirfd, struct err *e);
+/* A container's root is a folder of its own (copy, btrfs), not layers that are mounted. NULL: overlay. */
+bool image_driver_copies(const char *driver);
 /* Its root hides everything below (.wh..wh..opq in the root), which overlayfs itself does not do. */
 bool layer_is_opaque(const struct dirs *d, const char *chain_id);
 /* Removes a name, or (id) all names and the image; layers that nobody uses go. -EBUSY naming the containers that use it unless FORCE. Reports what
@@ -50,7 +54,7 @@ int image_unlist(struct db *db, const char *ref, bool force, struct strv *report
 /* Deletes what nobody needs: layers of no image, folders of killed loads. Skips layers while something is loaded. REPORT may be NULL. */
 int image_collect(struct db *db, struct strv *report, struct err *e);
 int image_tag(struct db *db, const char *source, const char *target, struct err *e);
-/* Which storage driver serves root: "overlay" or "copy", and why another was not taken. Probed once a root and kernel (cached in root/driver). */
+/* Which storage driver serves root: "overlay", "btrfs" or "copy", and why another was not taken. Probed once a root and kernel (cached in root/driver). */
 int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, struct err *e);
 /* Before layers are brought (IMAGE NULL): -EBUSY when a container has layers below it that DRIVER would unpack again in another form. Before a container of
  * IMAGE (id) is made: -EINVAL when its layers are in a form that DRIVER cannot use. */

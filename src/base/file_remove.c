@@ -3,7 +3,7 @@
  * Removal of trees that somebody else filled. Iterative, with one folder open at a time however deep the tree is; the way
  * back up is "..", accepted only when it is the folder we came from. Subfolders are opened without following links and
  * before anything is decided about them, so nothing can be exchanged in between; a mount is refused (statx(2)
- * STATX_ATTR_MOUNT_ROOT, and the device), never entered.
+ * STATX_ATTR_MOUNT_ROOT, or the device on old kernels), never entered.
  */
 #include "base/file.h"
 
@@ -46,15 +46,16 @@ static void keep_first(struct removal *t, int code, const char *name, const char
 	err_code(t->e, code, "%s '%s'", what, shown);
 }
 
-/* 1: what FD is has something mounted over it (or lies on another file system than DEV). */
+/* 1: FD is the root of a mount. Kernels before 5.8 do not say so: then what lies on another device than DEV is taken for one. Where they do, another
+ * device that is no mount is a btrfs subvolume, which goes like a folder. */
 static int is_mount(int fd, const dev_t *dev)
 {
 	struct statx sx;
 
 	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_TYPE, &sx) < 0)
 		return -errno;
-	if (sx.stx_attributes_mask & sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-		return 1;
+	if (sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+		return (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 	return dev && makedev(sx.stx_dev_major, sx.stx_dev_minor) != *dev;
 }
 

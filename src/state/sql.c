@@ -131,7 +131,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_LAYER_OTHER_DRIVER] = "SELECT l.driver FROM image_layer i JOIN layer l ON l.chain_id = i.chain_id WHERE i.image = ?1 AND l.driver <> ?2 LIMIT 1",
 	/* A copy needs no layers below it. */
 	[SQL_CTR_OTHER_DRIVER] = "SELECT c.name, l.driver FROM container c JOIN image_layer i ON i.image = c.image_id JOIN layer l ON l.chain_id = i.chain_id "
-				 "WHERE l.driver <> ?1 AND l.driver <> 'copy' LIMIT 1",
+				 "WHERE l.driver <> ?1 AND l.driver NOT IN ('copy', 'btrfs') LIMIT 1",
 	[SQL_LAYER_DELETE] = "DELETE FROM layer WHERE chain_id = ?1",
 	[SQL_IMG_INSERT] = "INSERT OR IGNORE INTO image (id, config, manifest, os, architecture, variant, size, created_ns) "
 			   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -92,7 +92,38 @@ PY
 
 @test "ext4: overlay, copy" { filesystem ext4 && works overlay && works copy; }
 @test "xfs: overlay, copy with reflinks" { filesystem xfs && works overlay && works copy; }
-@test "btrfs: overlay, copy with reflinks" { filesystem btrfs && works overlay && works copy; }
+@test "btrfs: overlay, copy with reflinks, snapshots" { filesystem btrfs && works overlay && works copy && works btrfs; }
+
+@test "snapshots: a root costs nothing, is made once for an image, and goes with it" {
+	filesystem btrfs
+	export GANTRY_STORAGE=btrfs
+	mkdir "$T/big"
+	cp -a "$T/image/." "$T/big"
+	head -c 60M /dev/urandom >"$T/big/large"
+	gantry image import --change 'CMD ["sleep", "1000"]' "$T/big" big:1
+	rm -r "$T/big"
+	project snaps <<<$'services: {a: {image: "big:1"}}'
+	# killed while the image's root is made: the next one makes it
+	GANTRY_FP="image.flat.rename=kill9" gantry up -d || true
+	gantry up -d --scale a=5
+	is 1 eval "ls $GANTRY_ROOT/images/flat | wc -l"
+	is 5 eval "stat -c %i $GANTRY_ROOT/containers/*/root | grep -cx 256"
+	gantry exec --index 1 a sh -c 'echo mine >/large'
+	gantry exec --index 2 a sh -c '[ $(stat -c %s /large) = 62914560 ]'
+	[ "$(btrfs subvolume list "$T/fs" | wc -l)" -ge 6 ]
+	gantry down -t 0
+	gantry image rm big:1
+	gantry gc
+	is "" ls "$GANTRY_ROOT/images/flat"
+	is "" ls "$GANTRY_ROOT/containers"
+}
+
+@test "the btrfs driver elsewhere says why not" {
+	filesystem ext4
+	GANTRY_STORAGE=btrfs run gantry image load -i /dev/null
+	[ "$status" = 1 ]
+	[[ $output == *"'btrfs' does not work in '$GANTRY_ROOT': the file system is not btrfs"* ]]
+}
 
 @test "a copy shares its data where the file system has reflinks" {
 	filesystem btrfs
@@ -115,7 +146,7 @@ PY
 	for d in aufs devicemapper overlay2 vfs zfs; do
 		run env GANTRY_STORAGE=$d gantry image load -i /dev/null
 		[ "$status" = 1 ]
-		[[ $output == *"'$d' is not a storage driver; there are overlay and copy"*"hint: "* ]]
+		[[ $output == *"'$d' is not a storage driver; there are overlay, btrfs and copy"*"hint: "* ]]
 	done
 	run env GANTRY_STORAGE=nonsense gantry info
 	[[ $output == *"'nonsense' is not a storage driver"* ]]

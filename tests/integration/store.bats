@@ -162,3 +162,30 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 	run gantry image history nope:1
 	[ "$status" = 1 ]
 }
+
+collected() {
+	gantry gc
+	! ls -A "$GANTRY_ROOT/images/tmp" "$GANTRY_ROOT/images/layers" "$GANTRY_ROOT/images/blobs" "$GANTRY_ROOT/images/trees" | grep -v ':$' | grep .
+}
+
+@test "a pull that is killed, at each step and at any moment: gc takes what it left, and the next pull is whole" {
+	other killed-pull
+	for point in image.blob.rename image.unpack image.layer.synced image.layer.rename image.rows; do
+		GANTRY_FP="$point=kill9" gantry image pull -q "127.0.0.1:$OPEN/team/large:1" && [ "$point" = image.unpack ] && break
+		# its children end when they see that they are alone
+		soon collected
+		[ "$(gantry image ls -q)" = "" ]
+	done
+	for ms in 10 30 60 100 150 220; do
+		gantry image pull -q "127.0.0.1:$OPEN/team/large:1" 3>&- &
+		sleep "0.$(printf %03d $ms)"
+		kill -9 $! 2>/dev/null || true
+		wait $! || true
+		soon is "" eval 'gantry gc >/dev/null; ls -A "$GANTRY_ROOT/images/tmp"'
+		gantry fsck
+		diff <(ls "$GANTRY_ROOT/images/layers") <(sqlite3 "$GANTRY_ROOT/state.db" 'select substr(chain_id, 8) from layer order by 1')
+		[ -z "$(gantry image ls -q)" ] || gantry image rm "127.0.0.1:$OPEN/team/large:1"
+	done
+	gantry image pull -q "127.0.0.1:$OPEN/team/large:1"
+	gantry fsck
+}
