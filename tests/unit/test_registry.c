@@ -115,6 +115,9 @@ static void test_may_send(void **state)
 	} cases[] = {
 		{ "docker.io", "auth.docker.io", true }, { "quay.io", "quay.io", true }, { "registry.gitlab.com", "gitlab.com", true },
 		{ "registry.cn-hangzhou.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com", true }, { "reg.example.com", "evil.com", false },
+		{ "team.azurecr.io", "team.azurecr.io", true }, { "ghcr.io", "ghcr.io", true }, { "europe-docker.pkg.dev", "europe-docker.pkg.dev", true },
+		{ "team-registry.cn-beijing.cr.aliyuncs.com", "dockerauth-ee.cn-beijing.aliyuncs.com", true }, { "team.tencentcloudcr.com", "team.tencentcloudcr.com", true },
+		{ "ccr-1-pub.cnc.bj.baidubce.com", "ccr-1-pub.cnc.bj.baidubce.com", true }, { "registry.gitlab.com", "gitlab.com.evil.org", false },
 		{ "example.com", "example.com.evil.com", false }, { "a.co.uk", "b.co.uk", false }, { "x.a.co.uk", "y.a.co.uk", true },
 		{ "127.0.0.1", "127.0.0.1", true }, { "127.0.0.1", "127.0.0.2", false }, { "localhost", "otherhost", false },
 		{ "notexample.com", "example.com", false }, { "::1", "::2", false },
