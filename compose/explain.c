@@ -455,7 +455,7 @@ static int printed_tree(struct explaining *x, struct err *e)
 	struct yaml_docs docs;
 	AUTO_STR(out, OUTPUT_MAX);
 
-	emit_project(x->p, EMIT_YAML, false, &out);
+	emit_project(x->p, EMIT_JSON, false, &out); /* says more than YAML: what is null and empty */
 	TRY(str_check(&out, "output", e));
 	*src = (struct source){ .path = "config", .dir = "/", .text = arena_strndup(x->arena, out.s, out.len), .len = out.len };
 	TRY(yaml_parse(x->arena, src, &docs, e));

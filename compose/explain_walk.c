@@ -79,6 +79,16 @@ static int no_key(const struct walk *x, const char *done, const char *s, size_t 
 	return -ENOENT;
 }
 
+/* What prints as JSON has a few keys with a capital letter (F_CAPITAL). */
+static const struct node *either_case(const struct node *map, const char *key)
+{
+	auto_free char *other = xstrdup(key);
+	const struct node *n = node_get(map, key);
+
+	*other ^= (*other >= 'a' && *other <= 'z') || (*other >= 'A' && *other <= 'Z') ? 0x20 : 0;
+	return n ? n : node_get(map, other);
+}
+
 static void enter(struct walk *x, const char *key)
 {
 	if (x->at->depth == 1)
@@ -90,8 +100,8 @@ static void enter(struct walk *x, const char *key)
 	x->at->name = key;
 	x->at->depth++;
 	x->at->key = node_key(x->at->tree, key);
-	x->at->tree = node_get(x->at->tree, key);
-	x->at->printed = node_get(x->at->printed, key);
+	x->at->tree = either_case(x->at->tree, key);
+	x->at->printed = either_case(x->at->printed, key);
 }
 
 static int take_key(struct walk *x, const char *done, const char **s, struct err *e)

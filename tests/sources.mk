@@ -1,6 +1,6 @@
 # files of tests
-TESTS += tests/programs tests/schema tests/fixed_point
-EXTRA_DIST += tests/programs tests/schema tests/schema_check.py tests/fixed_point tests/fixed_point.py
+TESTS += tests/programs tests/schema tests/fixed_point tests/explained
+EXTRA_DIST += tests/programs tests/schema tests/schema_check.py tests/fixed_point tests/fixed_point.py tests/explained tests/explained.py
 
 # Fuzzers (fuzz_programs, in the rooms' lists): with --enable-fuzzing libFuzzer programs, `make fuzzers`; otherwise programs that run
 # tests/fuzz/corpus/NAME once, part of `make check`. One of them is

@@ -191,18 +191,37 @@ static void print_json(struct arena *a, const struct explanation *x, struct str 
 	str_addf(out, "%s\n", text);
 }
 
+/* With the services of all profiles; those that are not active may have mistakes that nobody minds, then without them. */
+static int load(struct load_opts *o, struct arena *a, struct notes *notes, struct trace *trace, struct project **ret, struct err *e)
+{
+	struct load_opts all = *o;
+	struct notes ignored = { 0 };
+	AUTO_ERR(mistake);
+	int r;
+
+	all.trace = trace;
+	all.profiles = (struct strv){ 0 };
+	strv_add(&all.profiles, "*");
+	r = compose_load(&all, a, &ignored, ret, &mistake);
+	strv_done(&all.profiles);
+	if (r >= 0) {
+		*notes = ignored;
+		return r;
+	}
+	*trace = (struct trace){ .arena = a };
+	o->trace = trace;
+	return compose_load(o, a, notes, ret, e);
+}
+
 int config_explain(struct load_opts *o, struct arena *a, struct notes *notes, const char *path, bool json, struct str *out, struct err *e)
 {
 	struct trace trace = { .arena = a };
 	struct explanation x;
 	struct project *p;
 
-	o->trace = &trace;
 	o->all_resources = true;
-	strv_clear(&o->profiles);
-	strv_add(&o->profiles, "*");
 	o->no_interpolate = false;
-	TRY(compose_load(o, a, notes, &p, e));
+	TRY(load(o, a, notes, &trace, &p, e));
 	TRY(explain(p, &trace, path, &x, e));
 	if (json)
 		print_json(a, &x, out);

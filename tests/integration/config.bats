@@ -82,7 +82,7 @@ alpine:1 extends compose.yaml:3:12" ]
 @test "extends from another file, include, defaults" {
 	[ "$(origin 'services.db.cap_add[0]')" = "NET_ADMIN extends other/db.yaml:4:15" ]
 	[ "$(origin services.inc.image)" = "inc:3 include inc/compose.yaml:2:16" ]
-	[ "$(COMPOSE_PROJECT_NAME=demo origin networks.default)" = '{"name":"demo_default"} default null:null:null' ]
+	[ "$(COMPOSE_PROJECT_NAME=demo origin networks.default)" = '{"ipam":{},"name":"demo_default"} default null:null:null' ]
 	[ "$(origin services.web.environment.A)" = "root extends compose.yaml:4:27" ]
 	[ "$(origin 'services.web.ports[0].target')" = "80 extends compose.yaml:8:13" ]
 	[ "$(origin 'services.web.labels.com.example.x')" = "1 base file compose.yaml:20:29" ]
