@@ -183,6 +183,8 @@ static int make(struct app *app, const struct run_opts *o, struct service *s, co
 	opt.ignore_orphans = true; /* other one-off containers would be among them */
 	opt.oneoff = s->name;
 	opt.oneoff_name = name;
+	opt.builds = app->g.dry_run;
+	opt.build = o->build;
 	TRY(plan_check_networks(app->project, e));
 	TRY(plan_fetch_due(app, &opt, o->quiet_pull, e));
 	if (!app->g.dry_run)

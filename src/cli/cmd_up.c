@@ -137,6 +137,8 @@ static int fill_plan(const struct app *app, const struct up_opts *o, const struc
 	p->remove_orphans = o->remove_orphans || env_on(app, "COMPOSE_REMOVE_ORPHANS");
 	p->ignore_orphans = env_on(app, "COMPOSE_IGNORE_ORPHANS");
 	p->no_start = o->no_start;
+	p->build = o->build;
+	p->no_build = o->no_build;
 	p->wait = o->wait;
 	TRY(scale_parse(app, &o->scale, &ret->scale, &p->nscale, &ret->names, e));
 	p->scale = ret->scale;
@@ -351,10 +353,11 @@ static int up_attached(struct attached *a, const struct plan *plan, const struct
 /* --- images first -------------------------------------------------------------------------------------------- */
 
 /* What is to be built, and is not there or is asked for: the plan then only sees images. A dry run builds nothing. */
-static int build_missing(struct app *app, const struct up_opts *o, const struct strv *args, struct err *e)
+static int build_missing(struct app *app, const struct up_opts *o, const struct strv *args, struct plan_options *opt, struct err *e)
 {
 	const struct build_services b = { .services = args, .quiet = o->quiet_build, .with_deps = !o->no_deps, .all = o->build };
 
+	opt->builds = app->g.dry_run;
 	return app->g.dry_run || o->no_build ? 0 : build_services(app, &b, e);
 }
 
@@ -378,7 +381,7 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 	if (r >= 0)
 		r = plan_fetch_due(app, &up.opt, o->quiet_pull, e);
 	if (r >= 0)
-		r = build_missing(app, o, args, e);
+		r = build_missing(app, o, args, &up.opt, e);
 	if (r >= 0)
 		r = observe(app->db, app->name, app->project, OBSERVE_ORDER, &seen, e);
 	if (r >= 0 && !app->g.dry_run) /* what others removed of networks that are to stay */

@@ -22,7 +22,7 @@
 enum { REQUEST_TRIES = 5 };
 
 static task_fn *const ops[OP_KINDS] = {
-	[OP_IMAGE_PULL] = op_image_pull, [OP_IMAGE_REMOVE] = op_image_remove,
+	[OP_IMAGE_PULL] = op_image_pull, [OP_IMAGE_REMOVE] = op_image_remove, /* OP_IMAGE_BUILD: never in a plan that is carried out */
 	[OP_NETWORK_CREATE] = op_network_create, /* OP_NETWORK_REMOVE: op_networks_remove */
 	[OP_VOLUME_CREATE] = op_volume_create, [OP_VOLUME_REMOVE] = op_volume_remove,
 	[OP_CTR_CREATE] = op_ctr_create, [OP_CTR_RECREATE] = op_ctr_recreate, [OP_CTR_REMOVE] = op_ctr_remove,
@@ -118,7 +118,7 @@ int task_wrap(struct task *t, const char *noun, const char *name)
 /* ---- reports ---- */
 
 static const char *const object_titles[OP_KINDS] = {
-	[OP_IMAGE_PULL] = "Image", [OP_IMAGE_REMOVE] = "Image", [OP_NETWORK_CREATE] = "Network", [OP_NETWORK_REMOVE] = "Network",
+	[OP_IMAGE_PULL] = "Image", [OP_IMAGE_BUILD] = "Image", [OP_IMAGE_REMOVE] = "Image", [OP_NETWORK_CREATE] = "Network", [OP_NETWORK_REMOVE] = "Network",
 	[OP_VOLUME_CREATE] = "Volume", [OP_VOLUME_REMOVE] = "Volume", [OP_WAIT] = "Service",
 };
 

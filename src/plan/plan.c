@@ -11,6 +11,7 @@
 
 static const struct op_words words[OP_KINDS] = {
 	[OP_IMAGE_PULL] = { "image", "pull", "Pulling", "Pulled" },
+	[OP_IMAGE_BUILD] = { "image", "build", "Building", "Built" },
 	[OP_IMAGE_REMOVE] = { "image", "remove", "Removing", "Removed" },
 	[OP_NETWORK_CREATE] = { "network", "create", "Creating", "Created" },
 	[OP_NETWORK_REMOVE] = { "network", "remove", "Removing", "Removed" },

@@ -25,7 +25,7 @@ struct err;
 struct observed;
 
 enum op_kind {
-	OP_IMAGE_PULL, OP_IMAGE_REMOVE,
+	OP_IMAGE_PULL, OP_IMAGE_BUILD /* only shown: what is built is built before the plan is made */, OP_IMAGE_REMOVE,
 	OP_NETWORK_CREATE, OP_NETWORK_REMOVE,
 	OP_VOLUME_CREATE, OP_VOLUME_REMOVE,
 	OP_CTR_CREATE, OP_CTR_RECREATE, OP_CTR_START, OP_CTR_STOP, OP_CTR_RESTART, OP_CTR_KILL, OP_CTR_PAUSE, OP_CTR_UNPAUSE, OP_CTR_REMOVE,
@@ -106,6 +106,8 @@ struct plan_options {
 	bool include_deps, ignore_buildable, carry_on;
 	bool only_due;               /* what up fetches before it plans: images that are here, and whose policy wants them looked after */
 	bool pulled;                 /* up: that was done */
+	bool build, no_build;        /* --build, --no-build */
+	bool builds;                 /* what has to be built is in the plan too: to be shown, not to be carried out */
 	/* run: this service gets one more container, made (not started) when what it depends on is up; its own ones are left alone */
 	const char *oneoff, *oneoff_name;
 };

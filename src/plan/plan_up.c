@@ -23,10 +23,39 @@ static int image_missing(struct builder *b, struct view *v, const char *ref, con
 	return 0;
 }
 
+/* Why V's image is to be built; NULL: it is not. As cli/build_services.c does it. */
+static const char *build_due(const struct builder *b, const struct view *v, const char *ref, const char *policy)
+{
+	if (!v->s->build || !b->opt->builds || b->opt->no_build)
+		return NULL;
+	if (b->opt->build)
+		return "--build";
+	if (streq(policy, "build"))
+		return "pull_policy: build";
+	return map_has(&b->o->images, ref) || (v->s->image && streq(policy, "always")) ? NULL : "not present";
+}
+
+static int plan_build_image(struct builder *b, const struct view *v, const char *ref, const char *cause)
+{
+	int op;
+
+	for (size_t i = 0; i < b->plan->n; i++) /* another service uses it too */
+		if (b->plan->ops[i].kind == OP_IMAGE_BUILD && streq(b->plan->ops[i].name, ref))
+			return (int)i;
+	op = plan_add(b, OP_IMAGE_BUILD, PHASE_IMAGE, ref, cause);
+	plan_op(b, op)->service = v->s;
+	plan_op(b, op)->service_name = v->name;
+	return op;
+}
+
 static int plan_image(struct builder *b, struct view *v, struct err *e)
 {
-	const char *ref = service_image(v->s), *policy = pull_policy_of(b, v->s), *due;
+	const char *ref = service_image(v->s), *policy = pull_policy_of(b, v->s), *due = build_due(b, v, ref, policy);
 
+	if (due) {
+		v->image_op = plan_build_image(b, v, ref, due);
+		return 0;
+	}
 	if (!map_has(&b->o->images, ref))
 		return image_missing(b, v, ref, policy, e);
 	due = b->opt->pulled || v->s->build ? NULL : pull_due(b, ref, policy);

@@ -244,6 +244,8 @@ static const struct {
 	{ "--remove-orphans", offsetof(struct plan_options, remove_orphans) },
 	{ "--no-start", offsetof(struct plan_options, no_start) },
 	{ "--wait", offsetof(struct plan_options, wait) },
+	{ "--build", offsetof(struct plan_options, build) },
+	{ "--no-build", offsetof(struct plan_options, no_build) },
 	{ "-v", offsetof(struct plan_options, volumes) },
 	{ "-s", offsetof(struct plan_options, stop) },
 };
@@ -299,6 +301,7 @@ static void read_args(struct pcase *c)
 
 	c->kind = OP_KINDS;
 	c->opt = PLAN_OPTIONS_INIT;
+	c->opt.builds = true;
 	c->opt.services = &c->services;
 	c->opt.scale = c->scale;
 	if (file_read(path, 4096, &text, NULL, &e) < 0) {
