@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "state/blob_store.h"
 #include "state/db.h"
 #include "state/sql.h"
 #include "state/stmt.h"
@@ -128,6 +129,23 @@ int layer_delete(struct db *db, const char *chain_id, struct err *e)
 
 /* ---- images/meta/HEX.json: the rows once more, for the day the database is lost ---- */
 
+/* Without its row an archive is nobody's, and is collected. */
+static int meta_blob(struct db *db, const char *chain_id, struct cJSON *layer, struct err *e)
+{
+	AUTO_DONE(blob_row_done) struct blob_row b = { 0 };
+	struct cJSON *j;
+	int r = blob_get(db, chain_id, &b, e);
+
+	if (r != 0)
+		return MIN(r, 0);
+	j = json_add_object(layer, "blob");
+	json_add_str(j, "digest", b.digest);
+	json_add_str(j, "type", b.type);
+	json_add_int(j, "size", b.size);
+	json_add_str(j, "origin", b.origin);
+	return 0;
+}
+
 static int meta_layers(struct db *db, const struct strv *chain, struct cJSON *out, struct err *e)
 {
 	for (size_t i = 0; i < chain->n; i++) {
@@ -142,6 +160,7 @@ static int meta_layers(struct db *db, const struct strv *chain, struct cJSON *ou
 		json_add_str(j, "tree_digest", l.tree_digest);
 		json_add_int(j, "size", l.size);
 		json_add_str(j, "driver", l.driver);
+		TRY(meta_blob(db, chain->v[i], j, e));
 	}
 	return 0;
 }

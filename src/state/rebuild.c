@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "base/strv.h"
 #include "base/time.h"
+#include "state/blob_store.h"
 #include "state/container_store.h"
 #include "state/image_store.h"
 #include "state/sql.h"
@@ -83,6 +84,14 @@ static bool layer_there(const struct db *db, const char *chain_id)
 	return file_exists(path);
 }
 
+static int blob_found(struct db *db, const char *chain_id, const struct cJSON *j, struct err *e)
+{
+	const struct blob_row b = { .chain_id = (char *)chain_id, .digest = (char *)json_str(j, "digest"), .type = (char *)json_str(j, "type"),
+				    .size = json_int(j, "size", 0), .origin = (char *)json_str(j, "origin") };
+
+	return b.digest && b.type && b.origin ? blob_set(db, &b, e) : 0;
+}
+
 static int layers_found(struct db *db, const struct cJSON *list, struct strv *ret_chain, struct err *e)
 {
 	for (const struct cJSON *j = json_first(list); j; j = json_next(j)) {
@@ -95,6 +104,7 @@ static int layers_found(struct db *db, const struct cJSON *list, struct strv *re
 		if (!chain || !diff || !driver || !layer_there(db, chain))
 			return err_set(e, ENOENT, "layer %s is not there", str0(chain));
 		TRY(layer_insert(db, &l, e));
+		TRY(blob_found(db, chain, json_get(j, "blob"), e));
 		strv_add(ret_chain, chain);
 	}
 	return 0;

@@ -189,3 +189,15 @@ collected() {
 	gantry image pull -q "127.0.0.1:$OPEN/team/large:1"
 	gantry fsck
 }
+
+@test "when the database is lost, archives of loaded layers are not" {
+	images
+	gantry image save -o "$T/lost.tar" archive:1
+	other lost
+	gantry image load -qi "$T/lost.tar"
+	rm "$GANTRY_ROOT"/state.db*
+	is archive gantry image ls --format '{{.Repository}}'
+	gantry gc
+	gantry fsck
+	gantry image save archive:1 | cmp - "$T/lost.tar"
+}
