@@ -101,7 +101,6 @@ static struct explain_place place_of(const struct explaining *x, struct pos pos)
 	r.path = pos.src->path;
 	r.line = pos.line;
 	r.col = pos.col;
-	r.source = source_line(x->arena, pos);
 	r.detail = extends_detail(x, pos);
 	if (r.detail)
 		r.layer = LAYER_EXTENDS;
@@ -324,17 +323,17 @@ static void note_use(void *arg, const char *name, char kind, const char *operand
 
 static void add_uses(struct explaining *x)
 {
+	AUTO_MAP(told, NULL); /* places: an alias brings them more than once */
+
 	for (size_t i = 0; i < x->trace->texts.n; i++) {
 		struct use u = { x, &x->trace->texts.v[i], false };
-		bool told = false;
+		auto_free char *place = NULL;
 
 		interp_each(x->arena, u.text->text, note_use, &u);
 		if (!u.found)
 			continue;
-		for (size_t k = 0; k < x->ret->uses.n && !told; k++)
-			told = x->ret->uses.v[k].at.line == u.text->at.line && x->ret->uses.v[k].at.col == u.text->at.col &&
-			       streq(x->ret->uses.v[k].at.path, u.text->at.src->path);
-		if (!told)
+		place = xasprintf("%s:%d:%d", u.text->at.src->path, u.text->at.line, u.text->at.col);
+		if (map_set(&told, place, NULL))
 			ADD(x, uses, (struct explain_use){ place_of(x, u.text->at), u.text->text });
 	}
 }
@@ -434,6 +433,8 @@ static void describe(struct explaining *x)
 	x->ret->value = x->at.printed ? x->at.printed : n;
 	x->ret->printed = x->at.printed != NULL;
 	x->ret->at = place_of(x, pos);
+	if (pos.src)
+		x->ret->at.source = source_line(x->arena, pos);
 	if (n && pos.src && key && !key->pos.src && !x->ret->at.detail)
 		x->ret->at.detail = "by its short form";
 	if (x->at.depth == 1 && streq(x->at.name, "name") && !pos.src)

@@ -22,7 +22,7 @@ struct explain_place {
 	const char *path;
 	int line, col;
 	const char *detail;        /* "of service 'base', which extends 'root'"; NULL: nothing to add */
-	const char *source;        /* the source line, NULL: none */
+	const char *source;        /* of the value itself: the source line; NULL: none */
 };
 struct explain_value {
 	struct explain_place at;
