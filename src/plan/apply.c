@@ -391,8 +391,13 @@ static int on_reply(struct watch *w, uint32_t events)
 
 static int request_send(struct task *t)
 {
+	int r;
+
 	TRY(monitor_connect(db_dirs(t->a->db), t->a->plan->project, true, &t->sock, &t->e));
-	TRY(monitor_send(t->sock, t->request, NULL, 0, &t->e));
+	r = monitor_send(t->sock, t->request, NULL, 0, &t->e);
+	if (r == -EPIPE || r == -ECONNRESET) /* it had nothing to do, and ended between our connect(2) and this */
+		return request_again(t);
+	TRY(r);
 	return watch_fd(t->a->loop, &t->w, t->sock, EPOLLIN, on_reply, &t->e);
 }
 
