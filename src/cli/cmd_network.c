@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/filters.h"
 #include "cli/format.h"
 #include "cli/object_view.h"
 #include "net/addr.h"
@@ -235,16 +236,16 @@ static const char *const filter_names[FILTERS] = {
 	[FILTER_DANGLING] = "dangling", [FILTER_DRIVER] = "driver", [FILTER_ID] = "id", [FILTER_LABEL] = "label", [FILTER_NAME] = "name",
 	[FILTER_TYPE] = "type",
 };
-DEFINE_NAMES_SCOPE(static inline, filter, filter_names)
 enum { LS_FILTERS = (1 << FILTERS) - 1, PRUNE_FILTERS = 1 << FILTER_LABEL };
 
-static int filter_one(struct db *db, const struct network_row *n, enum filter kind, const char *value, struct err *e)
+static int filter_one(struct db *db, const void *object, int kind, const char *value, struct err *e)
 {
+	const struct network_row *n = object;
 	AUTO_DONE(endpoint_rows_done) struct endpoint_rows eps = { 0 };
 	char id[NETWORK_VIEW_ID + 1];
 	bool want;
 
-	switch (kind) {
+	switch ((enum filter)kind) {
 	case FILTER_DANGLING:
 		if (num_bool(value, &want, e) < 0)
 			return err_wrap(e, "--filter dangling");
@@ -268,25 +269,11 @@ static int filter_one(struct db *db, const struct network_row *n, enum filter ki
 	}
 }
 
-/* Filters of the same kind: one of them (labels: all of them), as docker does. */
 static int passes(struct db *db, const struct network_row *n, const struct strv *filters, unsigned known, struct err *e)
 {
-	unsigned asked = 0, met = 0;
+	const struct filters f = { filter_names, FILTERS, known, FILTER_LABEL, filter_one };
 
-	for (size_t i = 0; i < filters->n; i++) {
-		const char *eq = strchr(filters->v[i], '=');
-		auto_free char *key = xstrndup(filters->v[i], eq ? (size_t)(eq - filters->v[i]) : strlen(filters->v[i]));
-		int kind = filter_parse(key), r;
-
-		if (kind < 0 || !(known & 1U << kind) || !eq)
-			return err_set(e, EINVAL, "invalid filter '%s'", filters->v[i]);
-		TRY(r = filter_one(db, n, (enum filter)kind, eq + 1, e));
-		if (!r && kind == FILTER_LABEL)
-			return 0;
-		asked |= 1U << kind;
-		met |= r ? 1U << kind : 0;
-	}
-	return asked == met;
+	return filters_pass(&f, filters, db, n, e);
 }
 
 /* Filters are wrong also where there is nothing to filter. */

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/commands.h"
+#include "cli/filters.h"
 #include "cli/format.h"
 #include "cli/object_view.h"
 #include "engine/volume/volume.h"
@@ -112,15 +113,15 @@ enum filter { FILTER_DANGLING, FILTER_DRIVER, FILTER_LABEL, FILTER_NAME, FILTER_
 static const char *const filter_names[FILTERS] = {
 	[FILTER_DANGLING] = "dangling", [FILTER_DRIVER] = "driver", [FILTER_LABEL] = "label", [FILTER_NAME] = "name", [FILTER_ALL] = "all",
 };
-DEFINE_NAMES_SCOPE(static inline, filter, filter_names)
 
 /* One filter against one volume: 1 it passes, 0 not. */
-static int filter_one(struct db *db, const struct volume_row *v, enum filter kind, const char *value, struct err *e)
+static int filter_one(struct db *db, const void *object, int kind, const char *value, struct err *e)
 {
+	const struct volume_row *v = object;
 	int64_t users = 0;
 	bool want;
 
-	switch (kind) {
+	switch ((enum filter)kind) {
 	case FILTER_DANGLING:
 		if (num_bool(value, &want, e) < 0)
 			return err_wrap(e, "--filter dangling");
@@ -137,25 +138,11 @@ static int filter_one(struct db *db, const struct volume_row *v, enum filter kin
 	}
 }
 
-/* KNOWN: a bit a filter. Filters of the same kind: one of them (labels: all of them), as docker does. */
 static int passes(struct db *db, const struct volume_row *v, const struct strv *filters, unsigned known, struct err *e)
 {
-	unsigned asked = 0, met = 0;
+	const struct filters f = { filter_names, FILTERS, known, FILTER_LABEL, filter_one };
 
-	for (size_t i = 0; i < filters->n; i++) {
-		const char *eq = strchr(filters->v[i], '=');
-		auto_free char *key = xstrndup(filters->v[i], eq ? (size_t)(eq - filters->v[i]) : strlen(filters->v[i]));
-		int kind = filter_parse(key), r;
-
-		if (kind < 0 || !(known & 1U << kind) || !eq)
-			return err_set(e, EINVAL, "invalid filter '%s'", filters->v[i]);
-		TRY(r = filter_one(db, v, (enum filter)kind, eq + 1, e));
-		if (!r && kind == FILTER_LABEL)
-			return 0;
-		asked |= 1U << kind;
-		met |= r ? 1U << kind : 0;
-	}
-	return asked == met;
+	return filters_pass(&f, filters, db, v, e);
 }
 
 /* Filters are wrong also where there is nothing to filter. */

@@ -19,6 +19,8 @@ libcli_a_SOURCES = \
 	src/cli/ctr_view.h \
 	src/cli/each.c \
 	src/cli/each.h \
+	src/cli/filters.c \
+	src/cli/filters.h \
 	src/cli/format.c \
 	src/cli/format.h \
 	src/cli/log_view.c \
