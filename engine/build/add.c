@@ -92,6 +92,8 @@ static int add_archive(struct step_env *s, int fd, size_t number, const struct c
 
 int add_archives(struct step_env *s, const struct select_from *from, struct selection *selection, const struct copy_to *to, struct err *e)
 {
+	size_t number = 0;
+
 	for (size_t i = 0; s->t->unpack != 0 && i < selection->n; i++) {
 		struct item *item = &selection->v[i];
 		AUTO_ERR(ignored);
@@ -104,7 +106,7 @@ int add_archives(struct step_env *s, const struct select_from *from, struct sele
 
 		if (fd < 0)
 			return fd;
-		r = add_archive(s, fd, i, to, e);
+		r = add_archive(s, fd, number++, to, e);
 		if (r < 0)
 			return err_wrap(e, "'%s'", item->name);
 		if (r == 0)

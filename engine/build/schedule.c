@@ -256,7 +256,8 @@ static int step_begin(struct build *b, struct stage *st, struct worker *w, struc
 	int r;
 
 	if (make_env(b, w, t, e) < 0) {
-		w->place = (struct df_place){ 0, 0 }; /* a registry's answer is no mistake of the line */
+		if (t->kind == STEP_RUN) /* BuildKit tells the line of COPY's image, and not that of a mount's */
+			w->place = (struct df_place){ 0, 0 };
 		return -e->code;
 	}
 	w->started_ns = time_mono_ns();

@@ -61,6 +61,17 @@ D
 		'["/bin/sh","-c",""] {"80/tcp":{},"81/tcp":{}} /a/../b//' ]
 }
 
+@test "several archives in one ADD" {
+	mkdir -p "$T/r/x" "$T/r/y" && echo x >"$T/r/x/x" && echo y >"$T/r/y/y"
+	tar cf "$T/r/x.tar" -C "$T/r/x" x
+	tar czf "$T/r/y.tgz" -C "$T/r/y" y
+	build <<'D'
+FROM tiny:1
+ADD x.tar y.tgz /o/
+RUN [ "$(cat /o/x /o/y | xargs)" = "x y" ]
+D
+}
+
 @test "what it refuses: signals beyond the range, a folder of patterns that is not there, stages by number as target" {
 	run build <<<$'FROM tiny:1\nSTOPSIGNAL SIGRTMIN+20'
 	[ "$status" = 1 ]
