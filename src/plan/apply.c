@@ -5,11 +5,8 @@
  */
 #include "plan/apply.h"
 #include "base/alloc.h"
-#include "base/fail.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "engine/monitor/control.h"
 #include "plan/apply_task.h"
 #include "plan/op_image.h"
 #include "plan/sweep.h"
@@ -19,8 +16,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { REQUEST_TRIES = 5 };
-
 static task_fn *const ops[OP_KINDS] = {
 	[OP_IMAGE_PULL] = op_image_pull, [OP_IMAGE_REMOVE] = op_image_remove, /* OP_IMAGE_BUILD: never in a plan that is carried out */
 	[OP_NETWORK_CREATE] = op_network_create, /* OP_NETWORK_REMOVE: op_networks_remove */
@@ -29,18 +24,6 @@ static task_fn *const ops[OP_KINDS] = {
 	[OP_CTR_START] = op_ctr_start, [OP_CTR_STOP] = op_ctr_stop, [OP_CTR_RESTART] = op_ctr_restart,
 	[OP_CTR_KILL] = op_ctr_kill, [OP_CTR_PAUSE] = op_ctr_pause, [OP_CTR_UNPAUSE] = op_ctr_unpause,
 	[OP_WAIT] = op_wait, [OP_PROJECT_REMOVE] = op_project_remove,
-};
-/* One per kind and per step boundary: what a test kills at. */
-static const char *const points[OP_KINDS][2] = {
-	[OP_IMAGE_PULL] = { "plan.pull", "plan.pulled" }, [OP_IMAGE_REMOVE] = { "plan.image_remove", "plan.image_removed" },
-	[OP_NETWORK_CREATE] = { "plan.network", "plan.network_done" }, [OP_NETWORK_REMOVE] = { "plan.network_remove", "plan.network_removed" },
-	[OP_VOLUME_CREATE] = { "plan.volume", "plan.volume_done" }, [OP_VOLUME_REMOVE] = { "plan.volume_remove", "plan.volume_removed" },
-	[OP_CTR_CREATE] = { "plan.create", "plan.created" }, [OP_CTR_RECREATE] = { "plan.recreate", "plan.recreated" },
-	[OP_CTR_REMOVE] = { "plan.remove", "plan.removed" }, [OP_CTR_START] = { "plan.start", "plan.started" },
-	[OP_CTR_STOP] = { "plan.stop", "plan.stopped" }, [OP_CTR_RESTART] = { "plan.restart", "plan.restarted" },
-	[OP_CTR_KILL] = { "plan.kill", "plan.killed" }, [OP_CTR_PAUSE] = { "plan.pause", "plan.paused" },
-	[OP_CTR_UNPAUSE] = { "plan.unpause", "plan.unpaused" }, [OP_WAIT] = { "plan.wait", "plan.waited" },
-	[OP_PROJECT_REMOVE] = { "plan.forget", "plan.forgotten" },
 };
 
 struct apply *apply_new(struct db *db, struct loop *loop, const struct project *p, const struct plan *plan, const struct apply_options *o)
@@ -69,16 +52,6 @@ static void news_clear(struct apply *a)
 	a->nnews = 0;
 }
 
-static void request_done(struct task *t)
-{
-	watch_done(&t->w);
-	if (t->sock >= 0)
-		close(t->sock);
-	t->sock = -1;
-	json_free(t->request);
-	t->request = NULL;
-}
-
 void apply_free(struct apply *a)
 {
 	if (!a)
@@ -86,12 +59,7 @@ void apply_free(struct apply *a)
 	for (size_t i = 0; i < a->plan->n; i++) {
 		struct task *t = &a->tasks[i];
 
-		request_done(t);
-		watch_done(&t->timer);
-		err_clear(&t->e);
-		free(t->id);
-		if (t->free_data)
-			t->free_data(t->data);
+		task_done(t);
 	}
 	watch_done(&a->gen_watch);
 	watch_done(&a->recheck);
@@ -108,66 +76,6 @@ void apply_free(struct apply *a)
 	free(a);
 }
 
-int task_wrap(struct task *t, const char *noun, const char *name)
-{
-	auto_free char *what = xasprintf("%s '%s'", noun, name);
-
-	return str_starts(err_text(&t->e), what) ? -t->e.code : err_wrap(&t->e, "%s", what);
-}
-
-/* ---- reports ---- */
-
-static const char *const object_titles[OP_KINDS] = {
-	[OP_IMAGE_PULL] = "Image", [OP_IMAGE_BUILD] = "Image", [OP_IMAGE_REMOVE] = "Image", [OP_NETWORK_CREATE] = "Network", [OP_NETWORK_REMOVE] = "Network",
-	[OP_VOLUME_CREATE] = "Volume", [OP_VOLUME_REMOVE] = "Volume", [OP_WAIT] = "Service",
-};
-
-char *task_id(const struct op *op)
-{
-	const char *title = object_titles[op->kind] ? object_titles[op->kind] : "Container";
-
-	/* docker compose quotes the one and not the other */
-	return op->kind == OP_VOLUME_CREATE ? xasprintf("%s \"%s\"", title, op->name) : xasprintf("%s %s", title, op->name);
-}
-
-void task_report(struct task *t, enum apply_state state, const char *id, const char *text)
-{
-	struct apply *a = t->a;
-
-	if (!a->o.report)
-		return;
-	xgrow(&a->news, a->nnews, &a->news_cap, sizeof *a->news);
-	a->news[a->nnews++] = (struct apply_news){ .op = t->op, .state = state, .id = xstrdup(id), .text = xstrdup(text) };
-}
-
-/* Waits report each container themselves; what is kept of the project is nobody's news. */
-static bool is_silent(const struct op *op)
-{
-	return op->kind == OP_PROJECT_REMOVE || op->kind == OP_WAIT;
-}
-
-static void report(struct task *t, enum apply_state state, const char *text)
-{
-	auto_free char *id = NULL;
-
-	if (is_silent(t->op) && state != APPLY_FAILED && state != APPLY_WARNING)
-		return;
-	id = task_id(t->op);
-	task_report(t, state, id, text);
-}
-
-static void report_end(struct task *t)
-{
-	if (t->state == TASK_ENDED && t->warned)
-		report(t, APPLY_WARNING, err_text(&t->e));
-	else if (t->state == TASK_ENDED)
-		report(t, APPLY_DONE, op_words(t->op->kind)->done);
-	else if (t->state == TASK_FAILED)
-		report(t, APPLY_FAILED, err_text(&t->e));
-	else
-		report(t, APPLY_SKIPPED, "Skipped");
-}
-
 /* What is said to be done is safe on the disk before. */
 static int tell_news(struct apply *a, struct err *e)
 {
@@ -181,37 +89,6 @@ static int tell_news(struct apply *a, struct err *e)
 		a->o.report(a->o.arg, a->news[i].op, a->news[i].state, a->news[i].id, a->news[i].text);
 	news_clear(a);
 	return 0;
-}
-
-/* ---- ends ---- */
-
-/* A failure that the plan can live with: an optional wait; an image that others still use. */
-static bool is_warning(const struct task *t)
-{
-	return (t->op->kind == OP_WAIT && t->op->optional) || (t->op->kind == OP_IMAGE_REMOVE && err_is(&t->e, EBUSY));
-}
-
-void task_end(struct task *t, int r)
-{
-	struct apply *a = t->a;
-
-	if (t->state == TASK_RUNNING)
-		a->running--;
-	watch_done(&t->timer);
-	request_done(t);
-	if (r >= 0 && points[t->op->kind][1]) {
-		int fp = fail_point(points[t->op->kind][1]);
-
-		if (fp < 0)
-			r = err_code(&t->e, -fp, "fail point '%s'", points[t->op->kind][1]);
-	}
-	t->warned = r < 0 && is_warning(t);
-	t->state = r >= 0 || t->warned ? TASK_ENDED : TASK_FAILED;
-	report_end(t);
-	if (r >= 0)
-		return;
-	if (!t->warned && !a->plan->carry_on)
-		a->stopped = true;
 }
 
 /* Which services are not started because T failed, for its message. */
@@ -266,14 +143,10 @@ static enum readiness readiness(const struct apply *a, const struct task *t)
 
 static void launch(struct task *t)
 {
-	const struct op *op = t->op;
-	int fp = points[op->kind][0] ? fail_point(points[op->kind][0]) : 0;
-	int r;
+	int r = task_begin(t);
 
-	t->state = TASK_RUNNING;
-	t->a->running++;
-	report(t, APPLY_BEGIN, op_words(op->kind)->doing);
-	r = fp < 0 ? err_code(&t->e, -fp, "fail point '%s'", points[op->kind][0]) : ops[op->kind](t);
+	if (r >= 0)
+		r = ops[t->op->kind](t);
 	if (r != TASK_WAITING)
 		task_end(t, r);
 }
@@ -289,10 +162,10 @@ static size_t launch_network_removals(struct apply *a)
 		if (t->op->kind != OP_NETWORK_REMOVE || t->state != TASK_PENDING || readiness(a, t) != READY ||
 		    !phase_open(a, t->op->phase))
 			continue;
-		t->state = TASK_RUNNING;
-		a->running++;
-		report(t, APPLY_BEGIN, op_words(t->op->kind)->doing);
-		l[n++] = t;
+		if (task_begin(t) < 0)
+			task_end(t, -t->e.code);
+		else
+			l[n++] = t;
 	}
 	if (n)
 		op_networks_remove(l, n);
@@ -316,8 +189,7 @@ static size_t launch_ready(struct apply *a)
 			continue;
 		r = a->cancelled || a->stopped ? NEVER : readiness(a, t);
 		if (r == NEVER) {
-			t->state = TASK_SKIPPED;
-			report_end(t);
+			task_skip(t);
 			changed++;
 		} else if (r == READY && t->op->phase <= open && t->op->kind != OP_NETWORK_REMOVE &&
 			   (a->o.parallel <= 0 || a->running < (size_t)a->o.parallel)) {
@@ -336,84 +208,14 @@ static void end_waits(struct apply *a)
 	for (size_t i = 0; i < a->plan->n; i++) {
 		struct task *t = &a->tasks[i];
 
-		if (t->state == TASK_RUNNING && t->cancel) {
-			if (t->cancel(t) == TASK_DONE && t->state == TASK_RUNNING) {
-				a->running--;
-				watch_done(&t->timer);
-				request_done(t);
-				t->state = TASK_SKIPPED;
-				report_end(t);
-			}
-		}
+		if (t->state == TASK_RUNNING && t->cancel && t->cancel(t) == TASK_DONE && t->state == TASK_RUNNING)
+			task_skip(t);
 	}
 }
 
 void apply_cancel(struct apply *a)
 {
 	a->cancelled = true;
-}
-
-/* ---- requests to the monitor ---- */
-
-static int request_send(struct task *t);
-
-/* The monitor died in between: another one comes by itself, or is started; requests may be repeated. */
-static int request_again(struct task *t)
-{
-	watch_done(&t->w);
-	close(t->sock);
-	t->sock = -1;
-	err_clear(&t->e);
-	if (++t->tries >= REQUEST_TRIES)
-		return err_set(&t->e, EPIPE, "the project's monitor ended again and again");
-	return request_send(t);
-}
-
-static int on_reply(struct watch *w, uint32_t events)
-{
-	struct task *t = CONTAINER_OF(w, struct task, w);
-	struct cJSON *answer = NULL;
-	int r = monitor_recv(t->sock, &answer, &t->e);
-
-	(void)events;
-	json_free(answer);
-	if (r == -EPIPE) {
-		r = request_again(t);
-		if (r >= 0)
-			return 0;
-	}
-	request_done(t);
-	r = t->reply(t);
-	if (r != TASK_WAITING)
-		task_end(t, t->e.code ? -t->e.code : r);
-	return 0;
-}
-
-static int request_send(struct task *t)
-{
-	int r;
-
-	TRY(monitor_connect(db_dirs(t->a->db), t->a->plan->project, true, &t->sock, &t->e));
-	r = monitor_send(t->sock, t->request, NULL, 0, &t->e);
-	if (r == -EPIPE || r == -ECONNRESET) /* it had nothing to do, and ended between our connect(2) and this */
-		return request_again(t);
-	TRY(r);
-	return watch_fd(t->a->loop, &t->w, t->sock, EPOLLIN, on_reply, &t->e);
-}
-
-int task_request(struct task *t, struct cJSON *req, task_fn *reply)
-{
-	request_done(t);
-	t->request = req;
-	t->reply = reply;
-	t->tries = 0;
-	TRY(request_send(t));
-	return TASK_WAITING;
-}
-
-const char *task_container(const struct task *t)
-{
-	return t->op->make == OP_NONE ? t->op->ctr : t->a->tasks[t->op->make].id;
 }
 
 /* ---- the run ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * plan/apply_task.h - between apply.c and op_*.c: one task per operation
+ * plan/apply_task.h - between apply.c, task.c and op_*.c: one task per operation
  *
  * An operation's function returns TASK_DONE, < 0 with t->e set, or TASK_WAITING after it asked for something that calls task_end() later.
  */
@@ -61,6 +61,13 @@ struct apply {
 	struct image_pull **pulls; /* under way */
 	size_t npulls, pulls_cap;
 };
+/* task.c */
+/* T counts as running from now on; < 0: a fail point, t->e is set. */
+int task_begin(struct task *t);
+/* It will never begin, or is not waited for any more. */
+void task_skip(struct task *t);
+/* Releases what T holds. */
+void task_done(struct task *t);
 /* Ends T with R (t->e set when R < 0); what waited for it becomes ready. */
 void task_end(struct task *t, int r);
 void task_report(struct task *t, enum apply_state state, const char *id, const char *text);

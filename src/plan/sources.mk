@@ -1,7 +1,7 @@
 # plan: project + rows -> operations -> done
 noinst_LIBRARIES += libplan.a
 libplan_a_SOURCES = \
-	src/plan/apply.c src/plan/apply.h src/plan/apply_task.h src/plan/lower.c src/plan/lower.h src/plan/lower_build.c src/plan/lower_build.h src/plan/lower_files.c \
+	src/plan/apply.c src/plan/apply.h src/plan/apply_task.h src/plan/task.c src/plan/lower.c src/plan/lower.h src/plan/lower_build.c src/plan/lower_build.h src/plan/lower_files.c \
 	src/plan/lower_mounts.c src/plan/lower_net.c src/plan/observe.c src/plan/observe.h src/plan/observed.c \
 	src/plan/op_container.c src/plan/op_image.c src/plan/op_image.h src/plan/op_labels.h src/plan/op_network.c src/plan/op_run.c \
 	src/plan/op_run.h src/plan/op_volume.c src/plan/op_wait.c src/plan/plan.c src/plan/plan.h src/plan/plan_build.h \
