@@ -243,7 +243,7 @@ static int merge_one(struct fctx *c, const struct field *f, struct node **base, 
 	const struct node *was = *base;
 
 	if (node_is_null(over)) {
-		if (f && (f->flags & (F_RESET | F_NULL)) && !(f->flags & F_INLINE))
+		if (f && (f->flags & F_RESET) && !(f->flags & F_INLINE))
 			*base = (struct node *)(uintptr_t)over;
 	} else if (!node_is_null(was) && f && f->type->merge) {
 		TRY(f->type->merge(c, f, base, over, e));

@@ -79,7 +79,7 @@ enum {
 	F_PATH = 1 << 6,        /* joined to the project directory */
 	F_PATH_CONTEXT = 1 << 7,/* as F_PATH unless it is a URL */
 	F_PATH_LINKS = 1 << 8,  /* as F_PATH, links resolved */
-	F_NULL = 1 << 9,        /* null is a value of its own */
+	F_NULL = 1 << 9,        /* null is a value of its own; over another value it changes nothing */
 	F_SCALAR_LIST = 1 << 10,/* list: one string stands for a list of one */
 	F_NUMBERS = 1 << 11,    /* list items and map values may be numbers */
 	F_NUMBER_ONLY = 1 << 12,/* no string form */
