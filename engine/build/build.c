@@ -314,7 +314,7 @@ static int open_place(struct build *b, struct err *e)
 	if (b->load.tmp < 0)
 		return err_sys(e, "open '%s'", path);
 	sweep(b);
-	return 0;
+	return build_net_collect(b->db, e);
 }
 
 static void close_place(struct build *b)

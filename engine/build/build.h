@@ -79,5 +79,7 @@ struct build_failure {
 void build_failure_done(struct build_failure *f);
 void build_options_done(struct build_options *o);
 void build_options_secret(struct build_options *o, const char *id, const char *value, size_t n);
+/* What killed builds left of the network of RUN: image_collect() or image_gc() has removed their folders before. */
+int build_net_collect(struct db *db, struct err *e);
 /* *RET_ID: of the image (caller frees), NULL with check_only. FAILURE may be filled when < 0. */
 int build_image(struct db *db, const struct build_options *o, char **ret_id, struct build_failure *failure, struct err *e);

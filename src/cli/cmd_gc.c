@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/commands.h"
+#include "engine/build/build.h"
 #include "engine/image/gc.h"
 #include <errno.h>
 
@@ -51,6 +52,8 @@ static int gc_run(struct app *app, void *opts, const struct strv *args, struct e
 	g.measure = g.all_parts = true;
 	TRY(limits(o, &g, e));
 	TRY(image_gc(app->db, &g, e));
+	if (!o->dry_run)
+		TRY(build_net_collect(app->db, e));
 	for (size_t i = 0; !o->quiet && i < g.n; i++) {
 		auto_free char *size = num_size_text((uint64_t)g.v[i].bytes);
 

@@ -61,7 +61,7 @@ int sandbox_get(struct db *db, const char *id, struct sandbox_row *ret, struct e
 int sandbox_set_boot(struct db *db, const char *id, const char *boot_id, struct err *e);
 int sandbox_members(struct db *db, const char *id, int64_t *ret_n, struct err *e);      /* containers that refer to it */
 struct strv;
-int sandbox_left(struct db *db, const char *project, struct strv *ret_ids, struct err *e); /* those that no container refers to */
+int sandbox_left(struct db *db, const char *project, struct strv *ret_ids, struct err *e); /* those that no container refers to; PROJECT NULL: of builds */
 int sandbox_delete(struct db *db, const char *id, struct err *e);                       /* endpoints, ports go too */
 
 struct endpoint_row {

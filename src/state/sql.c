@@ -69,7 +69,7 @@ const char *const sql_text[SQL_COUNT] = {
 	[SQL_BOX_GET] = "SELECT id, project, service, number, mode, boot_id FROM sandbox WHERE id = ?1",
 	[SQL_BOX_SET_BOOT] = "UPDATE sandbox SET boot_id = ?2 WHERE id = ?1" RETURNING_PROJECT,
 	[SQL_BOX_MEMBERS] = "SELECT count(*) FROM container WHERE sandbox = ?1",
-	[SQL_BOX_LEFT] = "SELECT id FROM sandbox s WHERE project = ?1 AND NOT EXISTS (SELECT 1 FROM container c WHERE c.sandbox = s.id)",
+	[SQL_BOX_LEFT] = "SELECT id FROM sandbox s WHERE project IS ?1 AND NOT EXISTS (SELECT 1 FROM container c WHERE c.sandbox = s.id)",
 	[SQL_BOX_DELETE] = "DELETE FROM sandbox WHERE id = ?1" RETURNING_PROJECT,
 
 	[SQL_EP_INSERT] = "INSERT INTO endpoint (sandbox, network, ifname, ipv4, ipv6, mac, names, options, priority, gw_priority) "

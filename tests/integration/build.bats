@@ -150,6 +150,35 @@ D
 	[ -z "$(ls "$GANTRY_ROOT/containers" | grep build- || true)" ]
 }
 
+@test "kill -9 of a build ends its step; the next build and gc take what it left" {
+	leaks >"$T/kill.before"
+	df killed <<'D'
+FROM tiny:1
+RUN sleep 1000
+D
+	local pid
+	for how in gc build; do
+		gantry image build "$T/killed" >"$T/killed.out" 2>&1 3>&- &
+		pid=$!
+		soon grep -q 'RUN sleep' "$T/killed.out"
+		sleep 0.5
+		kill -9 $pid
+		wait $pid || true
+		soon sh -c "! grep -lsF \"$GANTRY_ROOT\" /proc/[0-9]*/mountinfo"
+		if [ $how = gc ]; then
+			soon sh -c 'gantry gc >/dev/null; [ -z "$(ls "$GANTRY_ROOT/containers" "$GANTRY_ROOT/images/tmp" | grep -v ":$" | grep .)" ]'
+		else
+			df after <<'D'
+FROM tiny:1
+RUN echo after
+D
+			gantry image build -q "$T/after"
+		fi
+		leaks >"$T/kill.after"
+		diff "$T/kill.before" "$T/kill.after"
+	done
+}
+
 @test "up builds what is missing, --build builds again" {
 	project app <<'Y'
 services:

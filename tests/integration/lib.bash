@@ -19,8 +19,8 @@ setup_file() {
 
 teardown_file() {
 	[ -n "${T:-}" ] || return 0
-	local p bad=
-	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	local bad=
+	take_all_down
 	leaks >"$T/leaks.after"
 	if ! diff "$T/leaks.before" "$T/leaks.after" >"$T/leaks.diff"; then
 		{ echo "# left behind:"; sed 's/^/# /' "$T/leaks.diff"; } >&3
@@ -32,8 +32,15 @@ teardown_file() {
 
 # Whatever a test leaves (it may have failed in the middle) does not meet the next one.
 teardown() {
+	take_all_down
+}
+
+# A project that has only networks or volumes left is in no list of projects.
+take_all_down() {
 	local p
 	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	gantry network ls -q 2>/dev/null | xargs -r gantry network rm -f >/dev/null 2>&1
+	gantry volume ls -q 2>/dev/null | xargs -r gantry volume rm -f >/dev/null 2>&1
 	return 0
 }
 
