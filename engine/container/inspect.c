@@ -38,7 +38,7 @@ static void add_state(struct cJSON *o, const struct ctr_row *r)
 	struct cJSON *h;
 
 	json_add_str(s, "Status", ctr_state_name((int)r->state));
-	json_add_bool(s, "Running", r->state == CTR_RUNNING || r->state == CTR_PAUSED || r->state == CTR_STOPPING);
+	json_add_bool(s, "Running", ctr_state_runs(r->state));
 	json_add_bool(s, "Paused", r->state == CTR_PAUSED);
 	json_add_bool(s, "Restarting", r->state == CTR_RESTARTING);
 	json_add_bool(s, "OOMKilled", r->oom);

@@ -86,11 +86,6 @@ static int chain_of(const struct image_row *row, struct strv *chain, struct strv
 	return 0;
 }
 
-static bool is_alive(const struct ctr_row *c)
-{
-	return c->state == CTR_STARTING || c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_STOPPING || c->state == CTR_RESTARTING;
-}
-
 /* All images that have the layer; -EBUSY: one of them runs. */
 static int images_of(struct repair *r, const char *layer, struct strv *ret, struct err *e)
 {
@@ -111,7 +106,7 @@ static int images_of(struct repair *r, const char *layer, struct strv *ret, stru
 			continue;
 		TRY(ctr_by_image(r->db, ids.v[i], &users, e));
 		for (size_t k = 0; k < users.n; k++)
-			if (is_alive(&users.v[k]))
+			if (ctr_state_live(users.v[k].state))
 				return err_set(e, EBUSY, "container %s is running on it: stop it, then repair", users.v[k].name);
 		strv_add(ret, ids.v[i]);
 	}

@@ -174,8 +174,7 @@ static int count_container(struct df *d, const struct ctr_row *c, struct err *e)
 	AUTO(json_free) struct cJSON *o = json_object();
 	auto_free char *path = dirs_root(db_dirs(d->app->db), "containers/%s", c->id);
 	int64_t bytes = usage_of(AT_FDCWD, path);
-	bool active = c->state == CTR_STARTING || c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_STOPPING ||
-		c->state == CTR_RESTARTING;
+	bool active = ctr_state_live(c->state);
 
 	d->containers.total++;
 	d->containers.active += active;

@@ -41,12 +41,8 @@ struct action {
 
 static bool stops(const struct app *app, const struct ctr_row *c)
 {
-	static const bool live[CTR_STATES] = {
-		[CTR_STARTING] = true, [CTR_RUNNING] = true, [CTR_PAUSED] = true, [CTR_STOPPING] = true, [CTR_RESTARTING] = true,
-	};
-
 	(void)app;
-	return live[c->state];
+	return ctr_state_live(c->state);
 }
 
 static bool comes_back(const struct app *app, const struct ctr_row *c)

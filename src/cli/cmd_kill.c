@@ -23,8 +23,7 @@ static const struct opt kill_rows[] = {
 
 static int is_alive(const struct ctr_row *c)
 {
-	return c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_STOPPING || c->state == CTR_RESTARTING ||
-	       c->state == CTR_STARTING;
+	return ctr_state_live(c->state);
 }
 
 static int is_running(const struct ctr_row *c)

@@ -57,13 +57,12 @@ static int port_run(struct app *app, void *opts, const struct strv *args, struct
 	struct port_opts *o = opts;
 	struct ctr_row c = { 0 };
 	struct port_rows ports = { 0 };
-	bool found = false, runs;
+	bool found = false;
 	uint64_t port;
 
 	TRY(parse_port(args->v[1], o, &port, e));
 	TRY(app_replica(app, args->v[0], o->index, false, &c, e));
-	runs = c.state == CTR_RUNNING || c.state == CTR_PAUSED || c.state == CTR_STOPPING;
-	if (c.sandbox && runs)
+	if (c.sandbox && ctr_state_runs(c.state))
 		TRY(port_by_sandbox(app->db, c.sandbox, &ports, e));
 	for (size_t i = 0; i < ports.n && !found; i++) {
 		const struct port_row *p = &ports.v[i];
@@ -74,7 +73,7 @@ static int port_run(struct app *app, void *opts, const struct strv *args, struct
 		else if (found)
 			printf("%s:%u\n", *p->host_ip ? p->host_ip : "0.0.0.0", p->host_port);
 	}
-	if (!found && runs)
+	if (!found && ctr_state_runs(c.state))
 		not_published(&ports, port, o->protocol, c.name, e);
 	else if (!found)
 		err_set(e, ESRCH, "no port %s for container %s: it does not run", args->v[1], c.name);

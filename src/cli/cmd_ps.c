@@ -66,8 +66,7 @@ static int check_status(const struct ps_opts *o, struct err *e)
 static bool shows(const struct app *app, const struct ps_opts *o, const struct ctr_row *c)
 {
 	const char *state = ctr_view_state(c);
-	bool lives = c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_RESTARTING || c->state == CTR_STOPPING ||
-		     (c->state == CTR_STARTING && c->started_ns);
+	bool lives = ctr_state_live(c->state) && (c->state != CTR_STARTING || c->started_ns);
 
 	if (!o->orphans && app->project && !project_service(app->project, str0(c->service)))
 		return false;

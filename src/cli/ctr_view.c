@@ -112,7 +112,7 @@ static int add_ports(struct db *db, const struct ctr_row *c, struct cJSON *row, 
 	AUTO_STR(text, VIEW_MAX);
 	struct cJSON *list = json_add_array(row, "Publishers");
 
-	if (c->sandbox && (c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_STOPPING))
+	if (c->sandbox && ctr_state_runs(c->state))
 		TRY(port_by_sandbox(db, c->sandbox, &ports, e));
 	for (size_t i = 0; i < ports.n; i++) {
 		const struct port_row *p = &ports.v[i];

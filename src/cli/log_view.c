@@ -173,12 +173,6 @@ static struct source_log *find(const struct log_view *v, const char *id)
 	return NULL;
 }
 
-static bool may_write(const struct ctr_row *c)
-{
-	return c->state == CTR_STARTING || c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_STOPPING ||
-	       c->state == CTR_RESTARTING;
-}
-
 static int on_log(struct watch *w, uint32_t events);
 
 static int add_source(struct log_view *v, const struct ctr_row *c, struct err *e)
@@ -211,10 +205,8 @@ static int add_source(struct log_view *v, const struct ctr_row *c, struct err *e
 /* After its last line: tells that it ended, once an end. */
 static int note_end(struct log_view *v, struct source_log *s, const struct ctr_row *c)
 {
-	bool runs = c->state == CTR_RUNNING || c->state == CTR_PAUSED || c->state == CTR_STOPPING;
-
-	s->live = may_write(c);
-	if (runs) {
+	s->live = ctr_state_live(c->state);
+	if (ctr_state_runs(c->state)) {
 		s->ran = true;
 		s->ended = false;
 		return 0;

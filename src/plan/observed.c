@@ -35,16 +35,7 @@ void observed_free(struct observed *o)
 
 bool observed_running(const struct observed_ctr *c)
 {
-	switch (c->row.state) {
-	case CTR_STARTING:
-	case CTR_RUNNING:
-	case CTR_PAUSED:
-	case CTR_STOPPING:
-	case CTR_RESTARTING:
-		return true;
-	default:
-		return false;
-	}
+	return ctr_state_live(c->row.state);
 }
 
 const struct network_row *observed_network(const struct observed *o, const char *name)

@@ -274,6 +274,16 @@ int ctr_delete(struct db *db, const char *id, struct err *e)
 	return stmt_do_project(DB_STMT(db, SQL_CTR_DELETE, e, V(id)), e);
 }
 
+bool ctr_state_runs(enum ctr_state state)
+{
+	return state == CTR_RUNNING || state == CTR_PAUSED || state == CTR_STOPPING;
+}
+
+bool ctr_state_live(enum ctr_state state)
+{
+	return ctr_state_runs(state) || state == CTR_STARTING || state == CTR_RESTARTING;
+}
+
 bool ctr_row_alive(const struct ctr_row *c, const char *boot_id)
 {
 	return c->pid.pid > 0 && streq0(c->boot_id, boot_id) && proc_alive(&c->pid);

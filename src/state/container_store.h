@@ -17,6 +17,10 @@ enum ctr_state {
 	CTR_REMOVING, CTR_DEAD, CTR_STATES
 };
 DECLARE_NAMES(ctr_state) /* "created", "starting", "running", "paused", "stopping", "restarting", "exited", "removing", "dead" */
+/* A process runs in it: what docker inspect calls Running. */
+bool ctr_state_runs(enum ctr_state state);
+/* A process runs in it or is about to (it starts, or waits for its restart): it is somebody's concern, and what it uses is in use. */
+bool ctr_state_live(enum ctr_state state);
 enum ctr_desired { DESIRED_CREATED, DESIRED_RUNNING, DESIRED_STOPPED };
 enum { CTR_EXIT_UNKNOWN = 255 /* what docker shows for a container that a power cut ended */ };
 enum ctr_health { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
