@@ -256,20 +256,19 @@ static const struct opt rm_rows[] = {
 	OPT_END
 };
 
-/* Goes on after a failure, and keeps the first. */
+static int rm_one(struct app *app, const char *name, void *arg, struct err *e)
+{
+	const struct rm_opts *o = arg;
+	AUTO_STRV(report);
+	int r = image_remove(app->db, name, o->force, &report, e);
+
+	print_lines(&report);
+	return r;
+}
+
 static int rm_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
-	const struct rm_opts *o = opts;
-
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_STRV(report);
-		AUTO_ERR(failure);
-
-		if (image_remove(app->db, args->v[i], o->force, &report, &failure) < 0 && !e->code)
-			err_move(e, &failure);
-		print_lines(&report);
-	}
-	return e->code ? -e->code : 0;
+	return object_each(app, args, rm_one, opts, e);
 }
 
 static const struct cmd cmd_image_rm = { "rm", rm_run, CMD_STATE | CMD_ROOT, rm_rows, sizeof(struct rm_opts), "[OPTIONS] IMAGE [IMAGE...]",
@@ -291,24 +290,23 @@ static const struct opt inspect_rows[] = {
 	OPT_END
 };
 
+static int inspect_add(struct app *app, const char *name, void *arg, struct cJSON *list, struct err *e)
+{
+	AUTO_DONE(image_row_done) struct image_row row = { 0 };
+	struct cJSON *one = NULL;
+
+	(void)arg;
+	TRY(image_need(app->db, name, &row, e));
+	TRY(image_inspect(app->db, &row, &one, e));
+	json_add(list, NULL, one);
+	return 0;
+}
+
 static int inspect_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct inspect_opts *o = opts;
-	AUTO(json_free) struct cJSON *list = json_array();
-	AUTO_ERR(first);
 
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_DONE(image_row_done) struct image_row row = { 0 };
-		struct cJSON *one = NULL;
-		AUTO_ERR(failure);
-
-		if (image_need(app->db, args->v[i], &row, &failure) >= 0 && image_inspect(app->db, &row, &one, &failure) >= 0)
-			json_add(list, NULL, one);
-		else if (!first.code)
-			err_move(&first, &failure);
-	}
-	TRY(inspect_print(list, o->format, e));
-	return first.code ? err_move(e, &first) : 0;
+	return object_inspect(app, args, inspect_add, NULL, o->format, e);
 }
 
 static const struct cmd cmd_image_inspect = { "inspect", inspect_run, CMD_STATE_READ, inspect_rows, sizeof(struct inspect_opts),

@@ -90,8 +90,10 @@ static const struct opt inspect_rows[] = {
 	OPT_END
 };
 
-static int find(struct app *app, const char *name, const char *type, struct cJSON *list, struct err *e)
+static int inspect_add(struct app *app, const char *name, void *arg, struct cJSON *list, struct err *e)
 {
+	const char *type = arg;
+
 	for (size_t i = 0; i < ARRAY_LEN(looks); i++) {
 		int r = type && !streq(type, types[i]) ? 1 : looks[i](app, name, list, e);
 
@@ -103,21 +105,11 @@ static int find(struct app *app, const char *name, const char *type, struct cJSO
 	return -ENOENT;
 }
 
-/* Goes on after a failure, and keeps the first; what was found is printed all the same. */
 static int inspect_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct inspect_opts *o = opts;
-	AUTO(json_free) struct cJSON *list = json_array();
-	AUTO_ERR(first);
 
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_ERR(failure);
-
-		if (find(app, args->v[i], o->type, list, &failure) < 0 && !first.code)
-			err_move(&first, &failure);
-	}
-	TRY(inspect_print(list, o->format, e));
-	return first.code ? err_move(e, &first) : 0;
+	return object_inspect(app, args, inspect_add, (void *)o->type, o->format, e);
 }
 
 const struct cmd cmd_inspect = { "inspect", inspect_run, CMD_STATE_READ, inspect_rows, sizeof(struct inspect_opts), "[OPTIONS] NAME [NAME...]",

@@ -379,24 +379,23 @@ static int find(struct db *db, const char *name, struct network_row *ret, struct
 	return -ENOENT;
 }
 
+static int inspect_add(struct app *app, const char *name, void *arg, struct cJSON *list, struct err *e)
+{
+	AUTO_DONE(network_row_done) struct network_row n = { 0 };
+	struct cJSON *one = NULL;
+
+	(void)arg;
+	TRY(find(app->db, name, &n, e));
+	TRY(network_view(app->db, &n, &one, e));
+	json_add(list, NULL, one);
+	return 0;
+}
+
 static int inspect_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct inspect_opts *o = opts;
-	AUTO(json_free) struct cJSON *all = json_array();
-	AUTO_ERR(first);
 
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_DONE(network_row_done) struct network_row n = { 0 };
-		struct cJSON *one = NULL;
-		AUTO_ERR(failure);
-
-		if (find(app->db, args->v[i], &n, &failure) >= 0 && network_view(app->db, &n, &one, &failure) >= 0)
-			json_add(all, NULL, one);
-		else if (!first.code)
-			err_move(&first, &failure);
-	}
-	TRY(inspect_print(all, o->format, e));
-	return first.code ? err_move(e, &first) : 0;
+	return object_inspect(app, args, inspect_add, NULL, o->format, e);
 }
 
 static const struct cmd cmd_inspect_ = { "inspect", inspect_run, CMD_STATE_READ, inspect_rows, sizeof(struct inspect_opts),
@@ -412,12 +411,13 @@ static const struct opt rm_rows[] = {
 	OPT_END
 };
 
-static int rm_one(struct app *app, const char *name, bool force, struct err *e)
+static int rm_one(struct app *app, const char *name, void *arg, struct err *e)
 {
+	const struct rm_opts *o = arg;
 	AUTO_DONE(network_row_done) struct network_row n = { 0 };
 
 	if (find(app->db, name, &n, e) < 0) {
-		if (e->code != ENOENT || !force)
+		if (e->code != ENOENT || !o->force)
 			return -e->code;
 		err_clear(e);
 		return 0;
@@ -428,18 +428,9 @@ static int rm_one(struct app *app, const char *name, bool force, struct err *e)
 	return 0;
 }
 
-/* Goes on after a failure, and keeps the first. */
 static int rm_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
-	const struct rm_opts *o = opts;
-
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_ERR(failure);
-
-		if (rm_one(app, args->v[i], o->force, &failure) < 0 && !e->code)
-			err_move(e, &failure);
-	}
-	return e->code ? -e->code : 0;
+	return object_each(app, args, rm_one, opts, e);
 }
 
 static const struct cmd cmd_rm_ = { "rm", rm_run, CMD_STATE | CMD_ROOT, rm_rows, sizeof(struct rm_opts), "[OPTIONS] NETWORK [NETWORK...]",

@@ -224,23 +224,21 @@ static int find(struct db *db, const char *name, struct volume_row *ret, struct 
 	return r == 1 || (r == 0 && ret->deleting) ? no_volume(name, e) : r;
 }
 
+static int inspect_add(struct app *app, const char *name, void *arg, struct cJSON *list, struct err *e)
+{
+	AUTO_DONE(volume_row_done) struct volume_row v = { 0 };
+
+	(void)arg;
+	TRY(find(app->db, name, &v, e));
+	json_add(list, NULL, volume_view(&app->dirs, &v));
+	return 0;
+}
+
 static int inspect_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct inspect_opts *o = opts;
-	AUTO(json_free) struct cJSON *all = json_array();
-	AUTO_ERR(first);
 
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_DONE(volume_row_done) struct volume_row v = { 0 };
-		AUTO_ERR(failure);
-
-		if (find(app->db, args->v[i], &v, &failure) >= 0)
-			json_add(all, NULL, volume_view(&app->dirs, &v));
-		else if (!first.code)
-			err_move(&first, &failure);
-	}
-	TRY(inspect_print(all, o->format, e));
-	return first.code ? err_move(e, &first) : 0;
+	return object_inspect(app, args, inspect_add, NULL, o->format, e);
 }
 
 static const struct cmd cmd_inspect_ = { "inspect", inspect_run, CMD_STATE_READ, inspect_rows, sizeof(struct inspect_opts),
@@ -256,12 +254,13 @@ static const struct opt rm_rows[] = {
 	OPT_END
 };
 
-static int rm_one(struct app *app, const char *name, bool force, struct err *e)
+static int rm_one(struct app *app, const char *name, void *arg, struct err *e)
 {
+	const struct rm_opts *o = arg;
 	AUTO_DONE(volume_row_done) struct volume_row v = { 0 };
 	int r = volume_get(app->db, name, &v, e);
 
-	if (r == 1 && !force)
+	if (r == 1 && !o->force)
 		return no_volume(name, e);
 	if (r == 0 && !app->g.dry_run)
 		r = volume_remove(app->db, name, e);
@@ -270,18 +269,9 @@ static int rm_one(struct app *app, const char *name, bool force, struct err *e)
 	return MIN(r, 0);
 }
 
-/* Goes on after a failure, and keeps the first. */
 static int rm_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
-	const struct rm_opts *o = opts;
-
-	for (size_t i = 0; i < args->n; i++) {
-		AUTO_ERR(failure);
-
-		if (rm_one(app, args->v[i], o->force, &failure) < 0 && !e->code)
-			err_move(e, &failure);
-	}
-	return e->code ? -e->code : 0;
+	return object_each(app, args, rm_one, opts, e);
 }
 
 static const struct cmd cmd_rm_ = { "rm", rm_run, CMD_STATE | CMD_ROOT, rm_rows, sizeof(struct rm_opts), "[OPTIONS] VOLUME [VOLUME...]",

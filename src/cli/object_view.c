@@ -235,7 +235,33 @@ int network_view(struct db *db, const struct network_row *n, struct cJSON **ret,
 	return 0;
 }
 
-int inspect_print(const struct cJSON *list, const char *format, struct err *e)
+int object_each(struct app *app, const struct strv *names, object_fn *one, void *arg, struct err *e)
+{
+	AUTO_ERR(first);
+
+	for (size_t i = 0; i < names->n; i++) {
+		AUTO_ERR(failure);
+
+		if (one(app, names->v[i], arg, &failure) < 0 && !first.code)
+			err_move(&first, &failure);
+	}
+	return first.code ? err_move(e, &first) : 0;
+}
+
+struct inspection {
+	inspect_fn *add;
+	void *arg;
+	struct cJSON *list;
+};
+
+static int inspect_one(struct app *app, const char *name, void *arg, struct err *e)
+{
+	const struct inspection *i = arg;
+
+	return i->add(app, name, i->arg, i->list, e);
+}
+
+static int inspect_print(const struct cJSON *list, const char *format, struct err *e)
 {
 	if (!format || streq(format, "json")) {
 		auto_free char *text = json_text(list, !format);
@@ -250,6 +276,17 @@ int inspect_print(const struct cJSON *list, const char *format, struct err *e)
 		printf("%s\n", text);
 	}
 	return 0;
+}
+
+int object_inspect(struct app *app, const struct strv *names, inspect_fn *add, void *arg, const char *format, struct err *e)
+{
+	AUTO(json_free) struct cJSON *list = json_array();
+	struct inspection i = { add, arg, list };
+	AUTO_ERR(first);
+
+	(void)object_each(app, names, inspect_one, &i, &first);
+	TRY(inspect_print(list, format, e));
+	return first.code ? err_move(e, &first) : 0;
 }
 
 bool object_agreed(const char *question)

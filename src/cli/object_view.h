@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct app;
 struct cJSON;
 struct db;
 struct dirs;
@@ -32,7 +33,12 @@ int network_view_find(struct db *db, const char *name, struct network_row *ret, 
 /* "2026-11-25T07:44:53Z", in local time with its zone as docker prints it. */
 enum { OBJECT_TIME = 64 };
 char *object_time(int64_t ns, char buf[OBJECT_TIME]);
-/* The documents of LIST as inspect prints them: one array, or FORMAT (json, a template) per document. */
-int inspect_print(const struct cJSON *list, const char *format, struct err *e);
+/* ONE for each of NAMES, with ARG. Goes on after a failure, and returns the first. */
+typedef int object_fn(struct app *app, const char *name, void *arg, struct err *e);
+int object_each(struct app *app, const struct strv *names, object_fn *one, void *arg, struct err *e);
+/* An inspect command: ADD appends what NAME is to LIST. Prints what was found, also after a failure: one array, or FORMAT (json, a template) per
+ * document. */
+typedef int inspect_fn(struct app *app, const char *name, void *arg, struct cJSON *list, struct err *e);
+int object_inspect(struct app *app, const struct strv *names, inspect_fn *add, void *arg, const char *format, struct err *e);
 /* "QUESTION [y/N] " on stderr; what is no clear yes is a no. */
 bool object_agreed(const char *question);
