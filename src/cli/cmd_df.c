@@ -12,10 +12,11 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "base/time.h"
 #include "base/usage.h"
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/object_view.h"
+#include "engine/image/blob.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "state/blob_store.h"
@@ -63,13 +64,6 @@ struct df {
 	struct format *f_images, *f_containers, *f_volumes; /* NULL unless verbose */
 };
 
-static char *ago_text(int64_t ns)
-{
-	auto_free char *ago = num_ago_text((time_now_ns() - ns) / 1000000000);
-
-	return ns > 0 ? xasprintf("%s ago", ago) : xstrdup("N/A");
-}
-
 static void add_text(struct cJSON *o, const char *key, char *text)
 {
 	json_add_str(o, key, text);
@@ -106,15 +100,6 @@ static int count_image(struct df *d, const char *id, struct err *e)
 	return 0;
 }
 
-static void split_name(const char *name, struct cJSON *o)
-{
-	const char *familiar = ref_familiar(name), *at = strchr(familiar, '@'), *colon = at ? NULL : strrchr(familiar, ':');
-	size_t n = at ? (size_t)(at - familiar) : colon ? (size_t)(colon - familiar) : strlen(familiar);
-
-	add_text(o, "Repository", n ? xstrndup(familiar, n) : xstrdup("<none>"));
-	json_add_str(o, "Tag", colon ? colon + 1 : "<none>");
-}
-
 static int image_lines(struct df *d, const char *id, struct err *e)
 {
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
@@ -136,9 +121,10 @@ static int image_lines(struct df *d, const char *id, struct err *e)
 	for (size_t i = 0; i < names.n; i++) {
 		AUTO(json_free) struct cJSON *o = json_object();
 
-		split_name(names.v[i], o);
+		add_text(o, "Repository", image_repository_text(names.v[i]));
+		json_add_str(o, "Tag", image_tag_text(names.v[i]));
 		add_text(o, "ID", xasprintf("%.12s", digest_hex_part(id)));
-		add_text(o, "CreatedSince", ago_text(row.created_ns));
+		add_text(o, "CreatedSince", object_ago(row.created_ns));
 		add_text(o, "Size", num_size_text((uint64_t)(shared + alone)));
 		add_text(o, "SharedSize", num_size_text((uint64_t)shared));
 		add_text(o, "UniqueSize", num_size_text((uint64_t)alone));
@@ -185,7 +171,7 @@ static int count_container(struct df *d, const struct ctr_row *c, struct err *e)
 	add_text(o, "ID", xasprintf("%.12s", c->id));
 	json_add_str(o, "Image", str0(c->image_ref));
 	add_text(o, "Size", num_size_text((uint64_t)bytes));
-	add_text(o, "CreatedSince", ago_text(c->created_ns));
+	add_text(o, "CreatedSince", object_ago(c->created_ns));
 	json_add_str(o, "Status", ctr_state_name((int)c->state));
 	json_add_str(o, "Name", c->name);
 	return format_row(d->f_containers, o, e);
@@ -251,7 +237,7 @@ static int count_blobs(struct df *d, struct err *e)
 	TRY(blob_list(d->app->db, &rows, e));
 	for (size_t i = 0; i < rows.n; i++) {
 		const struct blob_row *b = &rows.v[i];
-		auto_free char *path = dirs_root(db_dirs(d->app->db), "images/blobs/%.*s-%s", (int)strcspn(b->digest, ":"), b->digest, digest_hex_part(b->digest));
+		auto_free char *name = blob_name(b->digest), *path = dirs_root(db_dirs(d->app->db), "images/blobs/%s", name);
 		int64_t bytes = usage_of(AT_FDCWD, path);
 
 		if (!bytes || !map_set(&seen, b->digest, d))

@@ -15,7 +15,6 @@
 #include "cli/object_view.h"
 #include "engine/image/inspect.h"
 #include "engine/image/load.h"
-#include "engine/image/ref.h"
 #include "engine/image/store.h"
 #include "state/db.h"
 #include <errno.h>
@@ -168,28 +167,25 @@ static char *shown_id(const char *id, bool whole)
 static int ls_line(struct app *app, struct format *f, const struct image_row *row, const char *name, bool whole, struct err *e)
 {
 	AUTO(json_free) struct cJSON *o = json_object();
-	const char *familiar = ref_familiar(name), *at = strchr(familiar, '@'), *colon = at ? NULL : strrchr(familiar, ':');
-	auto_free char *repository = xstrndup(familiar, at ? (size_t)(at - familiar) : colon ? (size_t)(colon - familiar) : strlen(familiar));
-	auto_free char *id = shown_id(row->id, whole), *size = num_size_units((uint64_t)row->size, 1000, 3), *ago = NULL, *since = NULL;
+	auto_free char *id = shown_id(row->id, whole), *size = num_size_units((uint64_t)row->size, 1000, 3), *since = object_ago(row->created_ns);
+	auto_free char *repository = image_repository_text(name);
+	const char *at = strchr(name, '@');
 	AUTO_DONE(image_remote_done) struct image_remote remote = { 0 };
 	char created[TIME_TEXT] = "N/A";
 
 	TRY(image_remote_get(app->db, name, &remote, e));
-	if (row->created_ns > 0) {
+	if (row->created_ns > 0)
 		time_rfc3339(row->created_ns, created);
-		ago = num_ago_text((time_now_ns() - row->created_ns) / 1000000000);
-		since = xasprintf("%s ago", ago);
-	}
 	json_add_str(o, "Containers", "N/A");
 	json_add_str(o, "CreatedAt", created);
-	json_add_str(o, "CreatedSince", since ? since : "N/A");
+	json_add_str(o, "CreatedSince", since);
 	/* what the name stands for in its registry: of the index, where there is one */
 	json_add_str(o, "Digest", at ? at + 1 : remote.digest && streq(remote.id, row->id) ? remote.digest : row->manifest ? row->manifest : "<none>");
 	json_add_str(o, "ID", id);
-	json_add_str(o, "Repository", *repository ? repository : "<none>");
+	json_add_str(o, "Repository", repository);
 	json_add_str(o, "SharedSize", "N/A");
 	json_add_str(o, "Size", size);
-	json_add_str(o, "Tag", colon ? colon + 1 : "<none>");
+	json_add_str(o, "Tag", image_tag_text(name));
 	json_add_str(o, "UniqueSize", "N/A");
 	json_add_str(o, "VirtualSize", size);
 	return format_row(f, o, e);

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/object_view.h"
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
@@ -79,25 +80,20 @@ static const char *time_seconds(int64_t ns, char at[TIME_TEXT])
 static int history_line(struct history *h, const char *id, const struct cJSON *entry, int64_t size, struct err *e)
 {
 	AUTO(json_free) struct cJSON *o = json_object();
-	auto_free char *by = one_line(str0(json_str(entry, "created_by"))), *brief = NULL, *ago = NULL, *since = NULL, *bytes = NULL, *exact = NULL;
-	auto_free char *comment = one_line(str0(json_str(entry, "comment")));
+	auto_free char *by = one_line(str0(json_str(entry, "created_by"))), *comment = one_line(str0(json_str(entry, "comment")));
+	auto_free char *brief = h->o->no_trunc ? xstrdup(by) : shortened(by), *since = NULL;
+	auto_free char *bytes = num_size_text((uint64_t)size), *exact = xasprintf("%lld", (long long)size);
 	char at[TIME_TEXT];
 	int64_t created = 0;
 	AUTO_ERR(no_time);
 
 	if (json_str(entry, "created"))
 		(void)time_parse(json_str(entry, "created"), 0, &created, &no_time);
-	brief = h->o->no_trunc ? xstrdup(by) : shortened(by);
-	if (created > 0) {
-		ago = num_ago_text((time_now_ns() - created) / 1000000000);
-		since = xasprintf("%s ago", ago);
-	}
-	bytes = num_size_text((uint64_t)size);
-	exact = xasprintf("%lld", (long long)size);
+	since = object_ago(created);
 	json_add_str(o, "Comment", comment);
 	json_add_str(o, "CreatedAt", created > 0 ? time_seconds(created, at) : "");
 	json_add_str(o, "CreatedBy", brief);
-	json_add_str(o, "CreatedSince", since ? since : "N/A");
+	json_add_str(o, "CreatedSince", since);
 	json_add_str(o, "ID", id);
 	json_add_str(o, "Size", h->o->exact ? exact : bytes);
 	return format_row(h->f, o, e);

@@ -6,9 +6,11 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/format.h"
+#include "engine/image/ref.h"
 #include "engine/volume/volume.h"
 #include "state/container_store.h"
 #include "state/db.h"
@@ -85,6 +87,34 @@ char *object_time(int64_t ns, char buf[OBJECT_TIME])
 		snprintf(buf + n, OBJECT_TIME - n, "%c%02ld:%02ld", tm.tm_gmtoff < 0 ? '-' : '+', labs(tm.tm_gmtoff) / 3600,
 			 labs(tm.tm_gmtoff) / 60 % 60);
 	return buf;
+}
+
+char *object_ago(int64_t ns)
+{
+	auto_free char *ago = num_ago_text((time_now_ns() - ns) / 1000000000);
+
+	return ns > 0 ? xasprintf("%s ago", ago) : xstrdup("N/A");
+}
+
+/* The ':' before the tag of a familiar name, NULL: it has none. */
+static const char *tag_colon(const char *familiar)
+{
+	return strchr(familiar, '@') ? NULL : strrchr(familiar, ':');
+}
+
+char *image_repository_text(const char *name)
+{
+	const char *familiar = ref_familiar(name), *colon = tag_colon(familiar);
+	size_t n = colon ? (size_t)(colon - familiar) : strcspn(familiar, "@");
+
+	return n ? xstrndup(familiar, n) : xstrdup("<none>");
+}
+
+const char *image_tag_text(const char *name)
+{
+	const char *colon = tag_colon(ref_familiar(name));
+
+	return colon ? colon + 1 : "<none>";
 }
 
 /* docker shows labels and options that are not set as null (volumes) or {} (networks). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cli/object_view.h - networks and volumes as docker's commands show them, and what those commands share
+ * cli/object_view.h - images' names, networks and volumes as docker's commands show them, and what those commands share
  */
 #pragma once
 #include "base/auto.h"
@@ -33,6 +33,12 @@ int network_view_find(struct db *db, const char *name, struct network_row *ret, 
 /* "2026-11-25T07:44:53Z", in local time with its zone as docker prints it. */
 enum { OBJECT_TIME = 64 };
 char *object_time(int64_t ns, char buf[OBJECT_TIME]);
+/* "3 hours ago"; "N/A" for a time that is not known (0). Caller frees. */
+char *object_ago(int64_t ns);
+/* The parts of an image's canonical name ("": it has none) as docker's lists show them, "<none>" for what is not there. The repository is the caller's to
+ * free, the tag a part of NAME. */
+char *image_repository_text(const char *name);
+const char *image_tag_text(const char *name);
 /* ONE for each of NAMES, with ARG. Goes on after a failure, and returns the first. */
 typedef int object_fn(struct app *app, const char *name, void *arg, struct err *e);
 int object_each(struct app *app, const struct strv *names, object_fn *one, void *arg, struct err *e);
