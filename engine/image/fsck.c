@@ -6,11 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -30,6 +27,7 @@
 #include "engine/image/tree.h"
 #include "engine/image/trees.h"
 #include "engine/image/wire.h"
+#include "engine/image/worker.h"
 #include "state/blob_store.h"
 #include "state/check_store.h"
 #include "state/container_store.h"
@@ -249,32 +247,16 @@ static int work(const struct check *c, int queue, int sock, struct err *e)
 
 /* ---- the workers -------------------------------------------------------------------------------------------------------------------------------------- */
 
-struct worker {
-	pid_t pid;
-	int sock;   /* -1: over */
-};
-
 static int start(const struct check *c, int queue, struct worker *w, struct err *e)
 {
-	pid_t parent = getpid();
-	int pair[2];
+	int sock = -1;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	w->pid = fork();
+	TRY(worker_fork(w, "checker", &sock, e));
 	if (w->pid == 0) {
 		AUTO_ERR(lost);
 
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
-			_exit(1);
-		_exit(work(c, queue, pair[1], &lost) < 0);
+		_exit(work(c, queue, sock, &lost) < 0);
 	}
-	close(pair[1]);
-	if (w->pid < 0) {
-		close(pair[0]);
-		return err_sys(e, "fork");
-	}
-	w->sock = pair[0];
 	return 0;
 }
 
@@ -327,6 +309,7 @@ static int hear(struct db *db, const struct check *c, struct fsck *f, struct wor
 			}
 			close(TAKE_FD(w[i].sock));
 			(void)waitpid(w[i].pid, &status, 0);
+			w[i].pid = 0;
 			left--;
 			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 				return err_set(e, EPIPE, "a checker ended unexpectedly");
@@ -357,11 +340,7 @@ static int run(struct db *db, const struct check *c, struct fsck *f, struct err 
 	if (r >= 0)
 		r = hear(db, c, f, w, n, e);
 	for (size_t i = 0; i < n; i++)
-		if (w[i].sock >= 0) {
-			kill(w[i].pid, SIGKILL);
-			close(w[i].sock);
-			(void)waitpid(w[i].pid, NULL, 0);
-		}
+		worker_end(&w[i]);
 	return r;
 }
 

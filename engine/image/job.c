@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -38,6 +37,7 @@
 #include "engine/image/tar.h"
 #include "engine/image/tree.h"
 #include "engine/image/wire.h"
+#include "engine/image/worker.h"
 
 /* ---- the children's side ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -431,16 +431,12 @@ static void jobs_done(struct boss *b)
 /* The scanner's answer may be long, so it goes through a socket as ours with gantry does. */
 static int scan(struct boss *b, struct cJSON **ret_plan, struct err *e)
 {
-	int pair[2], r;
-	pid_t pid;
+	struct worker w;
+	int sock = -1, r;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	pid = fork();
-	if (pid < 0) {
-		r = err_sys(e, "fork the scanner");
-	} else if (pid == 0) {
-		const int keep[] = { b->input, b->spool, pair[1] };
+	TRY(worker_fork(&w, "scanner", &sock, e));
+	if (w.pid == 0) {
+		const int keep[] = { b->input, b->spool, sock };
 		const struct jail jail = { b->tmp, "empty", true, b->archive.is_dir ? JAIL_READ : JAIL_NOTHING, keep, ARRAY_LEN(keep) };
 		struct cJSON *plan = NULL;
 		AUTO_ERR(failure);
@@ -449,21 +445,15 @@ static int scan(struct boss *b, struct cJSON **ret_plan, struct err *e)
 		r = jail_enter(&jail, &failure);
 		if (r >= 0)
 			r = archive_scan(&b->archive, &plan, &failure);
-		r = r < 0 ? wire_send_err(pair[1], &failure, &lost) : wire_send(pair[1], plan, &lost);
+		r = r < 0 ? wire_send_err(sock, &failure, &lost) : wire_send(sock, plan, &lost);
 		_exit(r < 0);
-	} else {
-		struct pollfd p[2] = { { pair[0], POLLIN, 0 }, { b->sock, 0, 0 } };
-
-		close(TAKE_FD(pair[1]));
-		while (poll(p, 2, -1) < 0 && errno == EINTR)
-			;
-		r = p[1].revents ? gantry_ended(e) : wire_recv(pair[0], ret_plan, e);
-		kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
 	}
-	close(pair[0]);
-	if (pair[1] >= 0)
-		close(pair[1]);
+	struct pollfd p[2] = { { w.sock, POLLIN, 0 }, { b->sock, 0, 0 } };
+
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
+		;
+	r = p[1].revents ? gantry_ended(e) : wire_recv(w.sock, ret_plan, e);
+	worker_end(&w);
 	return r;
 }
 

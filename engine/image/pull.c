@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 #include "engine/image/jail.h"
 #include "engine/image/job_priv.h"
 #include "engine/image/wire.h"
+#include "engine/image/worker.h"
 
 enum { IMAGES_MAX = 1000 };
 enum layer_state { LAYER_QUEUED, LAYER_LOCKED, LAYER_RUNNING, LAYER_ENDED };
@@ -43,13 +43,9 @@ struct pull_layer {
 	struct err download;    /* what the downloader said */
 	struct cJSON *plan;
 };
-struct downloader_child {
-	pid_t pid;
-	int sock;               /* -1: ended */
-};
 struct pull {
 	struct boss *b;
-	struct downloader_child *images;
+	struct worker *images;  /* their downloaders; WORKER_INIT: ended */
 	size_t nimages;
 	struct pull_layer **v;
 	size_t n, cap;
@@ -124,41 +120,18 @@ static void say(struct pull *p, const struct cJSON *message, struct err *e)
 static int start_downloader(struct pull *p, size_t i, const struct cJSON *request, const struct cJSON *image, struct err *e)
 {
 	AUTO(json_free) struct cJSON *order = json_copy(image);
-	int pair[2];
-	pid_t pid;
+	int sock = -1;
 
 	json_add_str(order, "root", json_str(request, "root"));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	pid = fork();
-	if (pid < 0) {
-		close(pair[0]);
-		close(pair[1]);
-		return err_sys(e, "fork the downloader");
-	}
-	if (pid == 0) {
+	TRY(worker_fork(&p->images[i], "downloader", &sock, e));
+	if (p->images[i].pid == 0) {
 		AUTO_ERR(failure);
 
-		if (jail_close_others(&pair[1], 1, &failure) >= 0)
-			download_run(pair[1], order);
+		if (jail_close_others(&sock, 1, &failure) >= 0)
+			download_run(sock, order);
 		_exit(0);
 	}
-	close(pair[1]);
-	p->images[i] = (struct downloader_child){ pid, pair[0] };
 	return 0;
-}
-
-static void end_downloader(struct pull *p, size_t i)
-{
-	struct downloader_child *d = &p->images[i];
-
-	if (d->sock >= 0)
-		close(TAKE_FD(d->sock));
-	if (d->pid > 0) {
-		kill(d->pid, SIGKILL);
-		(void)waitpid(d->pid, NULL, 0);
-	}
-	d->pid = 0;
 }
 
 /* ---- layers --------------------------------------------------------------------------------------------------------------------------------------------- */
@@ -192,7 +165,7 @@ static void image_failed(struct pull *p, size_t i, struct err *failure, struct e
 	for (size_t k = 0; k < p->n; k++)
 		if ((size_t)p->v[k]->job.image == i)
 			layer_stop(p, p->v[k]);
-	end_downloader(p, i);
+	worker_end(&p->images[i]);
 	json_add_int(j, "image", (int64_t)i);
 	wire_add_err(j, "failed", failure);
 	err_clear(failure);
@@ -228,7 +201,7 @@ static int wait_for_lock(struct pull_layer *l, int fd, struct err *e)
 static int order_download(struct pull *p, struct pull_layer *l, struct err *e)
 {
 	AUTO(json_free) struct cJSON *order = json_object();
-	struct downloader_child *d = &p->images[l->job.image];
+	struct worker *d = &p->images[l->job.image];
 	int ends[2], fds[2], r;
 
 	if (d->sock < 0)
@@ -546,7 +519,7 @@ static int pull_run(struct pull *p, const struct cJSON *request, struct err *e)
 		return err_set(e, E2BIG, "more than %d images", IMAGES_MAX);
 	p->images = xcalloc(p->nimages + 1, sizeof(*p->images));
 	for (i = 0; i < p->nimages; i++)
-		p->images[i].sock = -1;
+		p->images[i] = WORKER_INIT;
 	i = 0;
 	download_ask_helpers(list);
 	for (const struct cJSON *c = json_first(list); c; c = json_next(c))
@@ -573,7 +546,7 @@ int pull_boss(struct boss *b, const struct cJSON *request, struct err *e)
 	}
 	free(p.v);
 	for (size_t i = 0; i < p.nimages; i++)
-		end_downloader(&p, i);
+		worker_end(&p.images[i]);
 	free(p.images);
 	if (p.writer > 0) {
 		kill(p.writer, SIGKILL);

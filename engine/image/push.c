@@ -6,10 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -30,6 +27,7 @@
 #include "engine/image/save.h"
 #include "engine/image/upload.h"
 #include "engine/image/wire.h"
+#include "engine/image/worker.h"
 
 #define TYPE_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -249,44 +247,35 @@ int pack_missing(struct boss *b, const struct cJSON *layers, struct err *e)
 /* A child that may use the network. What it says goes to gantry; its last message is an answer or an error. */
 static int run_child(struct boss *b, const struct cJSON *request, void (*run)(int sock, int images, const struct cJSON *request), struct err *e)
 {
-	int pair[2], r = 0;
-	pid_t pid;
+	struct worker w;
+	int sock = -1, r;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	pid = fork();
-	if (pid < 0) {
-		r = err_sys(e, "fork");
-	} else if (pid == 0) {
-		const int keep[] = { pair[1], b->input };
+	TRY(r = worker_fork(&w, "uploader", &sock, e));
+	if (w.pid == 0) {
+		const int keep[] = { sock, b->input };
 		AUTO_ERR(failure);
 
 		if (jail_close_others(keep, 2, &failure) >= 0)
-			run(pair[1], b->input, request);
+			run(sock, b->input, request);
 		_exit(0);
 	}
-	close(TAKE_FD(pair[1]));
 	while (r >= 0) {
 		AUTO(json_free) struct cJSON *message = NULL;
-		struct pollfd p[2] = { { pair[0], POLLIN, 0 }, { b->sock, 0, 0 } };
+		struct pollfd p[2] = { { w.sock, POLLIN, 0 }, { b->sock, 0, 0 } };
 
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			r = err_sys(e, "poll");
 		else if (p[1].revents)
 			r = err_set(e, EPIPE, "gantry ended");
 		else if (p[0].revents)
-			r = wire_recv(pair[0], &message, e);
+			r = wire_recv(w.sock, &message, e);
 		if (r < 0 || !message)
 			continue;
 		r = wire_send(b->sock, message, e);
 		if (!json_get(message, "layer"))
 			break;
 	}
-	close(pair[0]);
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
-	}
+	worker_end(&w);
 	return r;
 }
 

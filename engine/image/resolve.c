@@ -3,10 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -19,11 +16,11 @@
 #include "engine/image/ref.h"
 #include "engine/image/registry.h"
 #include "engine/image/wire.h"
+#include "engine/image/worker.h"
 
 enum { ASKED_AT_ONCE = 8 };
 struct asker {
-	pid_t pid;
-	int sock;               /* -1: free */
+	struct worker w;        /* WORKER_INIT: free */
 	int64_t image;
 };
 
@@ -65,29 +62,12 @@ static _Noreturn void child(int sock, const char *root, const char *name)
 
 static int start(struct asker *a, const char *root, const char *name, struct err *e)
 {
-	int pair[2];
+	int sock = -1;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	a->pid = fork();
-	if (a->pid == 0)
-		child(pair[1], root, name);
-	close(pair[1]);
-	if (a->pid < 0) {
-		close(pair[0]);
-		return err_sys(e, "fork");
-	}
-	a->sock = pair[0];
+	TRY(worker_fork(&a->w, "asker", &sock, e));
+	if (a->w.pid == 0)
+		child(sock, root, name);
 	return 0;
-}
-
-static void end(struct asker *a)
-{
-	if (a->sock < 0)
-		return;
-	close(TAKE_FD(a->sock));
-	kill(a->pid, SIGKILL);
-	(void)waitpid(a->pid, NULL, 0);
 }
 
 static int pass_on(struct boss *b, struct asker *a, struct err *e)
@@ -96,11 +76,11 @@ static int pass_on(struct boss *b, struct asker *a, struct err *e)
 	AUTO_ERR(failure);
 
 	json_add_int(message, "image", a->image);
-	if (wire_recv(a->sock, &answer, &failure) < 0)
+	if (wire_recv(a->w.sock, &answer, &failure) < 0)
 		wire_add_err(message, "failed", &failure);
 	else
 		json_add_str(message, "digest", str0(json_str(answer, "digest")));
-	end(a);
+	worker_end(&a->w);
 	return wire_send(b->sock, message, e);
 }
 
@@ -109,7 +89,7 @@ static int hear(struct boss *b, struct asker *v, struct err *e)
 	struct pollfd p[ASKED_AT_ONCE + 1];
 
 	for (size_t i = 0; i < ASKED_AT_ONCE; i++)
-		p[i] = (struct pollfd){ v[i].sock, POLLIN, 0 };
+		p[i] = (struct pollfd){ v[i].w.sock, POLLIN, 0 };
 	p[ASKED_AT_ONCE] = (struct pollfd){ b->sock, 0, 0 };
 	if (poll(p, ASKED_AT_ONCE + 1, -1) < 0)
 		return errno == EINTR ? 0 : err_sys(e, "poll");
@@ -130,12 +110,12 @@ static int run(struct boss *b, const struct cJSON *request, struct asker *v, str
 		bool busy = false;
 
 		for (size_t i = 0; i < ASKED_AT_ONCE; i++) {
-			if (v[i].sock < 0 && next) {
+			if (v[i].w.sock < 0 && next) {
 				v[i].image = image++;
 				TRY(start(&v[i], str0(json_str(request, "root")), str0(json_value_str(next)), e));
 				next = json_next(next);
 			}
-			busy |= v[i].sock >= 0;
+			busy |= v[i].w.sock >= 0;
 		}
 		if (!busy)
 			return 0;
@@ -149,9 +129,9 @@ int resolve_boss(struct boss *b, const struct cJSON *request, struct err *e)
 	int r;
 
 	for (size_t i = 0; i < ASKED_AT_ONCE; i++)
-		v[i] = (struct asker){ .sock = -1 };
+		v[i] = (struct asker){ .w = WORKER_INIT };
 	r = run(b, request, v, e);
 	for (size_t i = 0; i < ASKED_AT_ONCE; i++)
-		end(&v[i]);
+		worker_end(&v[i].w);
 	return r;
 }

@@ -8,7 +8,8 @@ libimage_a_SOURCES = \
 	engine/image/inspect.c engine/image/inspect.h \
 	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/program.c engine/image/program.h engine/image/ref.c engine/image/ref.h \
-	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/snapshot.c engine/image/snapshot.h engine/image/store.c engine/image/store.h engine/image/tree.c engine/image/tree.h engine/image/trees.c engine/image/trees.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h
+	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/snapshot.c engine/image/snapshot.h engine/image/store.c engine/image/store.h engine/image/tree.c engine/image/tree.h engine/image/trees.c engine/image/trees.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h \
+	engine/image/worker.c engine/image/worker.h
 libimageio_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 libimageio_a_SOURCES = \
 	engine/image/archive.c engine/image/archive.h engine/image/auth.c engine/image/auth.h engine/image/bytes.c engine/image/bytes.h \

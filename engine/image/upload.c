@@ -9,11 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +28,7 @@
 #include "engine/image/registry.h"
 #include "engine/image/save.h"
 #include "engine/image/wire.h"
+#include "engine/image/worker.h"
 
 enum { MOUNTS_TRIED = 3, UPLOADS_DEFAULT = 5, UPLOADS_MOST = 16 };
 #define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
@@ -58,10 +56,6 @@ struct uploader {
 	int *blobs;                 /* of the layers, opened before privileges went */
 	size_t n;
 	int64_t layer, size, told_ns;
-};
-struct worker {
-	int sock;                   /* -1: it is done */
-	pid_t pid;
 };
 
 static void on_sent(void *arg, int64_t bytes)
@@ -163,34 +157,22 @@ static int work(struct uploader *u, int queue, struct err *e)
 
 static int start_worker(struct uploader *u, int queue, struct worker *w, struct err *e)
 {
-	pid_t parent = getpid();
-	int pair[2];
+	int sock = -1;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(e, "socketpair");
-	w->pid = fork();
+	TRY(worker_fork(w, "worker", &sock, e));
 	if (w->pid == 0) {
 		AUTO(json_free) struct cJSON *done = json_object();
 		AUTO_ERR(failure);
 		AUTO_ERR(lost);
 
-		/* It ends with the uploader, which may not kill. */
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
-			_exit(1);
-		u->sock = pair[1];
+		u->sock = sock;
 		json_add_bool(done, "done", true);
 		if (work(u, queue, &failure) < 0)
-			(void)wire_send_err(pair[1], &failure, &lost);
+			(void)wire_send_err(sock, &failure, &lost);
 		else
-			(void)wire_send(pair[1], done, &lost);
+			(void)wire_send(sock, done, &lost);
 		_exit(0);
 	}
-	close(pair[1]);
-	if (w->pid < 0) {
-		close(pair[0]);
-		return err_sys(e, "fork");
-	}
-	w->sock = pair[0];
 	return 0;
 }
 
