@@ -7,9 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/alloc.h"
@@ -19,7 +17,6 @@
 #include "base/fail.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/num.h"
@@ -72,27 +69,10 @@ void build_options_done(struct build_options *o)
 	free(o->ulimits);
 }
 
-/* The folder whose lock says that this build lives. A collector may come between making and locking it: then there is another one. */
-static int lock_tmp(struct build *b, struct err *e)
+static int make_tmp(struct build *b, struct err *e)
 {
-	enum { TRIES = 100 };
-	auto_free char *parent = dirs_root(b->dirs, "images/tmp");
-	struct stat st;
-
-	TRY(file_mkdir_p(parent, 0700, e));
-	for (int i = 0; i < TRIES; i++) {
-		id_hex(b->tmp_name, BUILD_NAME);
-		b->tmp_path = path_join(parent, b->tmp_name);
-		if (mkdir(b->tmp_path, 0700) < 0)
-			return err_sys(e, "make '%s'", b->tmp_path);
-		b->tmp_fd = open(b->tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (b->tmp_fd >= 0 && flock(b->tmp_fd, LOCK_EX | LOCK_NB) == 0 && fstat(b->tmp_fd, &st) == 0 && st.st_nlink > 0)
-			return 0;
-		if (b->tmp_fd >= 0)
-			close(TAKE_FD(b->tmp_fd));
-		free(TAKE(b->tmp_path));
-	}
-	return err_set(e, EAGAIN, "no temporary folder can be kept in '%s'", parent);
+	b->tmp_fd = image_tmp_make(b->dirs, b->tmp_name, &b->tmp_path, e);
+	return MIN(b->tmp_fd, 0);
 }
 
 /* Fetches the context, where it is no folder. */
@@ -104,7 +84,7 @@ static int open_context(struct build *b, struct err *e)
 		b->files = text;
 		return 0;
 	}
-	TRY(lock_tmp(b, e));
+	TRY(make_tmp(b, e));
 	TRY(context_fetch(b->dirs, b->o, text, b->tmp_path, "context", &b->context, e));
 	b->files = b->context.folder;
 	return 0;
@@ -308,7 +288,7 @@ static int open_place(struct build *b, struct err *e)
 	}
 	TRY(image_collect(b->db, NULL, e));
 	TRY(image_layers_lock(b->dirs, false, &b->load.layers_lock, e));
-	TRY(b->tmp_path ? 0 : lock_tmp(b, e));
+	TRY(b->tmp_path ? 0 : make_tmp(b, e));
 	TRY(file_mkdir_p(path, 0700, e));
 	b->load.tmp = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->load.tmp < 0)

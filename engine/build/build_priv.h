@@ -13,12 +13,12 @@
 #include "engine/build/stage.h"
 #include "engine/build/step.h"
 #include "engine/image/load_priv.h"
-#include "state/image_store.h"
+#include "engine/image/store.h"
 #include <dirent.h>
 #include <sys/types.h>
 
 struct net_plan;
-enum { BUILD_NAME = 16, BUILD_CACHE_DAYS = 30, WORKERS_MAX = 16 };
+enum { BUILD_CACHE_DAYS = 30, WORKERS_MAX = 16 };
 struct made {
 	char key[HASH_TEXT], chain[DIGEST_TEXT];
 	int64_t created_ns;
@@ -54,7 +54,7 @@ struct build {
 	struct strv fetched;      /* references that were brought anew */
 	int64_t epoch;
 	struct load load;         /* TMP is the folder of containers */
-	char tmp_name[BUILD_NAME + 1], *tmp_path;
+	char tmp_name[IMAGE_TMP_NAME + 1], *tmp_path;
 	int tmp_fd;
 	struct made *made;
 	size_t nmade, made_cap;

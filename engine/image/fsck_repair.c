@@ -10,8 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -20,7 +18,6 @@
 #include "base/err.h"
 #include "base/fail.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/map.h"
@@ -35,7 +32,6 @@
 #include "state/container_store.h"
 #include "state/db.h"
 
-enum { TMP = 16 };
 
 struct repair {
 	struct db *db;
@@ -45,20 +41,6 @@ struct repair {
 	char *tmp;              /* a folder of ours */
 	int tmp_fd;
 };
-
-static int tmp_open(struct repair *r, struct err *e)
-{
-	char random[TMP + 1];
-
-	id_hex(random, TMP);
-	r->tmp = dirs_root(r->dirs, "images/tmp/%s", random);
-	if (mkdir(r->tmp, 0700) < 0)
-		return err_sys(e, "make '%s'", r->tmp);
-	r->tmp_fd = open(r->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->tmp_fd < 0 || flock(r->tmp_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_sys(e, "lock '%s'", r->tmp);
-	return 0;
-}
 
 static void repair_done(struct repair *r)
 {
@@ -381,7 +363,8 @@ int image_fsck_repair(struct db *db, struct fsck *f, struct err *e)
 	AUTO_DONE(repair_done) struct repair r = { .db = db, .dirs = db_dirs(db), .f = f, .bad_blobs = MAP_INIT(NULL), .tmp_fd = -1 };
 	bool layers_first[] = { true, false };
 
-	TRY(tmp_open(&r, e));
+	r.tmp_fd = image_tmp_make(r.dirs, NULL, &r.tmp, e);
+	TRY(r.tmp_fd);
 	for (size_t i = 0; i < f->n; i++)
 		if (f->v[i].kind == FSCK_BLOB && f->v[i].state == FSCK_DAMAGED)
 			map_set(&r.bad_blobs, f->v[i].id, f);

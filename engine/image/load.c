@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,7 +36,7 @@
 #include "state/blob_store.h"
 #include "state/db.h"
 
-enum { JOBS_MOST = 4, TRIES = 16 };
+enum { JOBS_MOST = 4 };
 
 void new_layer_free(void *p)
 {
@@ -51,27 +50,6 @@ void new_layer_free(void *p)
 }
 
 /* ---- the temporary folder and the program -------------------------------------------------------------------------------------------------------- */
-
-/* A folder that is ours as long as somebody holds its lock: we, or gantry-image. */
-static int tmp_make(struct load *l, struct err *e)
-{
-	struct stat st;
-
-	for (int i = 0; i < TRIES; i++) {
-		id_hex(l->tmp_name, TMP_NAME);
-		l->tmp_path = dirs_root(l->dirs, "images/tmp/%s", l->tmp_name);
-		if (mkdir(l->tmp_path, 0700) < 0)
-			return err_sys(e, "make '%s'", l->tmp_path);
-		l->tmp = open(l->tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		/* A collector may have come between; then it is gone, or will be. */
-		if (l->tmp >= 0 && flock(l->tmp, LOCK_EX | LOCK_NB) == 0 && fstat(l->tmp, &st) == 0 && st.st_nlink > 0)
-			return 0;
-		if (l->tmp >= 0)
-			close(TAKE_FD(l->tmp));
-		free(TAKE(l->tmp_path));
-	}
-	return err_set(e, EAGAIN, "no temporary folder can be kept");
-}
 
 int load_program(int tmp, int input, int out, int *ret_sock, pid_t *ret_pid, struct err *e)
 {
@@ -137,7 +115,8 @@ int load_prepare(struct load *l, struct err *e)
 	TRY(image_driver(l->dirs, &l->driver, &why, e));
 	TRY(image_driver_fits(l->db, l->driver, NULL, e));
 	TRY(image_layers_lock(l->dirs, false, &l->layers_lock, e));
-	return tmp_make(l, e);
+	l->tmp = image_tmp_make(l->dirs, NULL, &l->tmp_path, e);
+	return MIN(l->tmp, 0);
 }
 
 int load_open(struct load *l, int input, struct err *e)

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 struct dirs;
-enum { ENTRIES_DEFAULT = 4 << 20, TMP_NAME = 16 };
+enum { ENTRIES_DEFAULT = 4 << 20 };
 
 /* A layer that is to get a row. */
 struct new_layer {
@@ -29,7 +29,7 @@ struct load {
 	const char *driver;
 	int layers_lock, tmp, sock;
 	int out;            /* save: another descriptor for gantry-image, borrowed; 0: none */
-	char *tmp_path, tmp_name[TMP_NAME + 1];
+	char *tmp_path;
 	pid_t pid;
 	struct map layers;  /* ChainID -> struct new_layer, parents first */
 	struct strv *report;

@@ -2,7 +2,11 @@
 #include "engine/image/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/dirs.h"
@@ -11,6 +15,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/image/ref.h"
@@ -260,4 +265,32 @@ int image_layers_lock(const struct dirs *d, bool to_remove, int *ret_fd, struct 
 	auto_free char *path = dirs_root(d, "images/layers.lock");
 
 	return file_lock(path, !to_remove, !to_remove, ret_fd, e);
+}
+
+int image_tmp_make(const struct dirs *d, char name[IMAGE_TMP_NAME + 1], char **ret_path, struct err *e)
+{
+	enum { TRIES = 100 };
+	auto_free char *parent = dirs_root(d, "images/tmp");
+
+	TRY(file_mkdir_p(parent, 0700, e));
+	for (int i = 0; i < TRIES; i++) {
+		char random[IMAGE_TMP_NAME + 1];
+		auto_close int fd = -1;
+		struct stat st;
+
+		id_hex(random, IMAGE_TMP_NAME);
+		auto_free char *path = path_join(parent, random);
+
+		if (mkdir(path, 0700) < 0)
+			return err_sys(e, "make '%s'", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		/* A collector may have come between; then it is gone, or will be. */
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 || st.st_nlink == 0)
+			continue;
+		if (name)
+			memcpy(name, random, sizeof(random));
+		*ret_path = TAKE(path);
+		return TAKE_FD(fd);
+	}
+	return err_set(e, EAGAIN, "no temporary folder can be kept in '%s'", parent);
 }

@@ -61,5 +61,9 @@ int image_driver(const struct dirs *d, const char **ret_driver, char **ret_why, 
 int image_driver_fits(struct db *db, const char *driver, const char *image, struct err *e);
 /* An event of the image ID, in the transaction that is open; NAME may be NULL. */
 int image_event(struct db *db, const char *action, const char *id, const char *name, struct err *e);
+/* A new folder root/images/tmp/NAME (16 hex): whoever cleans the store leaves it as long as its lock is held, through the descriptor that is returned or a
+ * copy of it. NAME may be NULL; *RET_PATH is the caller's to free. */
+enum { IMAGE_TMP_NAME = 16 };
+int image_tmp_make(const struct dirs *d, char name[IMAGE_TMP_NAME + 1], char **ret_path, struct err *e);
 /* Who loads holds it shared (and waits for it), who removes layers holds it alone: 1 when that cannot be now. */
 int image_layers_lock(const struct dirs *d, bool to_remove, int *ret_fd, struct err *e);

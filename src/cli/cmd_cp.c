@@ -13,7 +13,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -24,12 +23,12 @@
 #include "engine/container/user.h"
 #include "engine/container/view.h"
 #include "engine/image/program.h"
+#include "engine/image/store.h"
 #include "state/container_store.h"
 #include "state/lock.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 enum { LINKS_MAX = 40 };
@@ -283,17 +282,12 @@ static void unpacked_done(struct unpacked *u)
 static int read_archive(struct app *app, struct unpacked *ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *answer = NULL;
-	char id[ID_SHORT + 1];
 	auto_close int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 
 	if (in < 0)
 		return err_sys(e, "standard input");
-	id_hex(id, ID_SHORT);
-	ret->path = dirs_root(&app->dirs, "images/tmp/cp-%s", id);
-	TRY(file_mkdir_p(ret->path, 0700, e));
-	ret->dir = open(ret->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (ret->dir < 0 || flock(ret->dir, LOCK_EX | LOCK_NB) < 0)
-		return err_sys(e, "'%s'", ret->path);
+	ret->dir = image_tmp_make(&app->dirs, NULL, &ret->path, e);
+	TRY(ret->dir);
 	TRY(image_program("add", ret->dir, in, NULL, &answer, e));
 	if (!json_bool(answer, "archive", false))
 		return err_set(e, EINVAL, "standard input is not a tar archive");
