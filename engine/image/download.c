@@ -98,7 +98,7 @@ static int check_config_type(const char *type, struct err *e)
 {
 	const char *what = "something else";
 
-	if (!*type || streq(type, "application/vnd.oci.image.config.v1+json") || streq(type, "application/vnd.docker.container.image.v1+json") ||
+	if (!*type || streq(type, TYPE_CONFIG) || streq(type, "application/vnd.docker.container.image.v1+json") ||
 	    streq(type, "application/octet-stream") || streq(type, "application/json"))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(artifacts); i++)

@@ -161,8 +161,8 @@ static int layout(struct repair *r, const char *dir, const struct image_row *row
 	TRY(chain_of(row, &chain, &diffs, e));
 	TRY(file_mkdir_p(folder, 0700, e));
 	json_add_int(m, "schemaVersion", 2);
-	json_add_str(m, "mediaType", "application/vnd.oci.image.manifest.v1+json");
-	describe(json_add_object(m, "config"), "application/vnd.oci.image.config.v1+json", row->config, digest);
+	json_add_str(m, "mediaType", TYPE_MANIFEST);
+	describe(json_add_object(m, "config"), TYPE_CONFIG, row->config, digest);
 	TRY(put_document(dir, digest, row->config, e));
 	list = json_add_array(m, "layers");
 	for (size_t i = 0; i < chain.n; i++) {
@@ -173,7 +173,7 @@ static int layout(struct repair *r, const char *dir, const struct image_row *row
 	}
 	manifest = json_text(m, false);
 	json_add_int(index, "schemaVersion", 2);
-	describe(json_add_object(json_add_array(index, "manifests"), NULL), "application/vnd.oci.image.manifest.v1+json", manifest, digest);
+	describe(json_add_object(json_add_array(index, "manifests"), NULL), TYPE_MANIFEST, manifest, digest);
 	top = json_text(index, false);
 	TRY(put_document(dir, digest, manifest, e));
 	TRY(put(dir, "index.json", top, e));

@@ -22,7 +22,6 @@ struct new_layer {
 	int64_t blob_size;
 	const char *blob_type, *origin; /* media type; BLOB_… */
 };
-#define TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 struct load {
 	struct db *db;
 	const struct dirs *dirs;

@@ -13,6 +13,11 @@
 #include <stdint.h>
 
 struct err;
+/* OCI's media types, as gantry writes them; a layer's may have "+gzip" or "+zstd" after it. */
+#define TYPE_INDEX "application/vnd.oci.image.index.v1+json"
+#define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
+#define TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
 enum {
 	MANIFEST_MAX = 4 << 20, /* bytes of any one document: what the OCI specification asks everybody to cope with */
 	LAYERS_MAX = 500,       /* overlayfs takes no more lower layers */

@@ -21,6 +21,7 @@
 #include "engine/image/digest.h"
 #include "engine/image/jail.h"
 #include "engine/image/job_priv.h"
+#include "engine/image/manifest.h"
 #include "engine/image/pack.h"
 #include "engine/image/ref.h"
 #include "engine/image/registry.h"
@@ -28,8 +29,6 @@
 #include "engine/image/upload.h"
 #include "engine/image/wire.h"
 #include "engine/image/worker.h"
-
-#define TYPE_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 
 /* ---- packing -------------------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -224,7 +223,7 @@ static int pack_layer(struct boss *b, struct cJSON *layer, struct err *e)
 	TRY(keep_packed(b, blob, file, e));
 	json_add_str(layer, "blob", blob);
 	json_add_int(layer, "size", json_int(result, "size", 0));
-	json_add_str(layer, "type", TYPE_GZIP);
+	json_add_str(layer, "type", TYPE_LAYER "+gzip");
 	return say_packed(b, layer, e);
 }
 

@@ -24,14 +24,15 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "engine/image/digest.h"
+#include "engine/image/manifest.h"
 #include "engine/image/registry_error.h"
 #include "engine/image/registry_priv.h"
 #include "engine/image/retry.h"
 
 enum { REDIRECTS_MAX = 10, AUTHS_MAX = 2, WARNINGS_MAX = 4 };
 static const char accept_manifests[] =
-	"Accept: application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
-	"application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+	"Accept: " TYPE_INDEX ", application/vnd.docker.distribution.manifest.list.v2+json, "
+	TYPE_MANIFEST ", application/vnd.docker.distribution.manifest.v2+json";
 
 void call_done(struct call *c)
 {
@@ -467,7 +468,6 @@ void registry_wait(struct registry *r, int64_t ns)
 {
 	(void)http_wait(r->http, ns == INT64_MAX ? -1 : ns);
 }
-
 
 int registry_ping(struct registry *r, char **ret_identity, struct err *e)
 {

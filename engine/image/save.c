@@ -22,12 +22,10 @@
 #include "engine/image/bytes.h"
 #include "engine/image/digest.h"
 #include "engine/image/job_priv.h"
+#include "engine/image/manifest.h"
 #include "engine/image/pack.h"
 #include "engine/image/ref.h"
 #include "engine/image/wire.h"
-
-#define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define TYPE_INDEX "application/vnd.oci.image.index.v1+json"
 
 /* A file of the archive: a document, or a blob of the store. */
 struct part {

@@ -24,6 +24,7 @@
 #include "engine/image/blob.h"
 #include "engine/image/digest.h"
 #include "engine/image/jail.h"
+#include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/registry.h"
 #include "engine/image/save.h"
@@ -31,9 +32,6 @@
 #include "engine/image/worker.h"
 
 enum { MOUNTS_TRIED = 3, UPLOADS_DEFAULT = 5, UPLOADS_MOST = 16 };
-#define TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
-#define TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-
 
 void upload_news(int sock, int64_t layer, const char *text, bool over)
 {
