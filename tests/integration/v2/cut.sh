@@ -2,13 +2,13 @@
 # cut.sh STEP: what runs in the guest for tests/powercut.sh. /var/lib is the disk that survives; /run and all else does not.
 set -eu
 export GANTRY_ROOT=/var/lib/gantry GANTRY_RUN=/run/gantry COMPOSE_ANSI=never COMPOSE_PROJECT_NAME=cut PATH=$BUILD:$PATH
-mkdir -p /var/lib/work
-cd /var/lib/work
+mkdir -p /var/lib/cut
+cd /var/lib/cut
 say() { echo "CUT $*"; }
 die() { echo "CUT-FAILED $*"; gantry ps -a; exit 1; }
 
 image() { # a root with busybox and 2 MiB of ballast
-	local root=/var/lib/work/root
+	local root=/var/lib/cut/root
 	[ -d $root ] || {
 		mkdir -p $root/{bin,etc,tmp,proc,sys,dev,data}
 		cp /bin/busybox $root/bin/
