@@ -220,8 +220,9 @@ int git_fetch(const struct git_fetch *f, char **ret_commit, struct err *e)
 		r = git_must(&g, (const char *const[]){ "submodule", "update", "-q", "--init", "--recursive", "--depth=1", NULL }, NULL, e);
 	free(g.said);
 	if (r >= 0 && !f->url->keep_git_dir)
-		r = MIN(file_remove_tree_path(dot_git, e), 0);
-	if (r >= 0)
-		*ret_commit = TAKE(commit);
-	return r;
+		r = file_remove_tree_path(dot_git, e);
+	if (r < 0)
+		return r;
+	*ret_commit = TAKE(commit);
+	return 0;
 }

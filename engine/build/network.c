@@ -54,7 +54,7 @@ static int lock(struct db *db, int *ret_fd, struct err *e)
 {
 	auto_free char *path = dirs_run(db_dirs(db), "build-net.lock");
 
-	return MIN(file_lock(path, false, true, ret_fd, e), 0);
+	return file_lock(path, false, true, ret_fd, e);
 }
 
 int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e)
