@@ -162,8 +162,8 @@ static void on_answer(struct dns_server *s, struct dns_packet *p)
 		return;
 	}
 	dns_answer_begin(&a, buf, q->tcp ? sizeof(buf) : q->query.udp_max, q->msg, &q->query, DNS_NOERROR);
-	shuffle(p->addr, MIN(p->count, DNS_ADDRS));
-	for (unsigned i = 0; i < MIN(p->count, DNS_ADDRS); i++)
+	shuffle(p->addr, MIN(p->count, (unsigned)DNS_ADDRS));
+	for (unsigned i = 0; i < MIN(p->count, (unsigned)DNS_ADDRS); i++)
 		dns_answer_addr(&a, &p->addr[i]);
 	p->name[DNS_NAME - 1] = '\0';
 	if (q->query.type == DNS_PTR && p->name[0])

@@ -223,8 +223,8 @@ static void put_record(struct log_writer *w, enum log_stream s, const char *text
 /* How much of P is the next piece: a line with its \n, LOG_LINE bytes of a longer one, or (FLUSH) what there is. 0: wait for more. */
 static size_t next_piece(const char *p, size_t n, unsigned flags)
 {
-	const char *nl = memchr(p, '\n', MIN(n, LOG_LINE));
-	size_t len = MIN(n, LOG_LINE), back = 1;
+	const char *nl = memchr(p, '\n', MIN(n, (size_t)LOG_LINE));
+	size_t len = MIN(n, (size_t)LOG_LINE), back = 1;
 
 	if (nl)
 		return (size_t)(nl - p) + 1;

@@ -132,7 +132,6 @@ static int copy_new(int vol, int imagedir, struct err *e)
 static int copy_locked(int vol, int imagedir, struct err *e)
 {
 	auto_close int data = openat(vol, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	int r;
 
 	if (data < 0)
 		return err_sys(e, "open its data");
@@ -153,8 +152,7 @@ static int copy_locked(int vol, int imagedir, struct err *e)
 	TRY(file_merge_tree(imagedir, ".", vol, "data", skip_all, e));
 	TRY(mark(vol, "copied", e));
 	(void)unlinkat(vol, "moving", 0);
-	r = file_remove_tree(vol, "new", e);
-	return r < 0 ? r : 0;
+	return MIN(file_remove_tree(vol, "new", e), 0);
 }
 
 int volume_copy_up(const struct dirs *d, const char *name, int imagedir_fd, struct err *e)

@@ -52,8 +52,16 @@ static inline void auto_close_(int *fd)
 	} while (0)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
-/* The side that is taken is evaluated twice: no calls that do something. */
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each side is evaluated once, so it may be a call. */
+#define ONCE_(a, b, x, y, op)                                                                      \
+	__extension__({                                                                            \
+		__auto_type x = (a);                                                               \
+		__auto_type y = (b);                                                               \
+		x op y ? x : y;                                                                    \
+	})
+#define JOIN__(x, n) x##n
+#define JOIN_(x, n) JOIN__(x, n)
+#define MIN(a, b) ONCE_(a, b, JOIN_(min_a_, __COUNTER__), JOIN_(min_b_, __COUNTER__), <)
+#define MAX(a, b) ONCE_(a, b, JOIN_(max_a_, __COUNTER__), JOIN_(max_b_, __COUNTER__), >)
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
