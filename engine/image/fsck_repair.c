@@ -63,8 +63,7 @@ static int chain_of(const struct image_row *row, struct strv *chain, struct strv
 	TRY(config_info_parse(row->config, strlen(row->config), &info, e));
 	chain_ids(&info.diff_ids, chain);
 	if (diffs)
-		for (size_t i = 0; i < info.diff_ids.n; i++)
-			strv_add(diffs, info.diff_ids.v[i]);
+		strv_copy(diffs, &info.diff_ids);
 	return 0;
 }
 
@@ -104,7 +103,7 @@ static int put(const char *dir, const char *name, const char *text, struct err *
 	return file_replace(path, text, strlen(text), 0600, false, e);
 }
 
-/* The blob of the layer as the layout has it. 1: it is not here, or not as it should be. */
+/* The blob of the layer as the layout has it, described in LIST as manifest_make wants it. 1: it is not here, or not as it should be. */
 static int layout_layer(struct repair *r, const char *dir, const char *chain, const char *diff, bool needed, struct cJSON *list, struct err *e)
 {
 	AUTO_DONE(blob_row_done) struct blob_row blob = { 0 };
@@ -114,8 +113,8 @@ static int layout_layer(struct repair *r, const char *dir, const char *chain, co
 
 	TRY(rc);
 	/* Those that are in place are never opened. */
-	json_add_str(o, "mediaType", rc == 0 ? blob.type : TYPE_LAYER);
-	json_add_str(o, "digest", rc == 0 ? blob.digest : diff);
+	json_add_str(o, "type", rc == 0 ? blob.type : TYPE_LAYER);
+	json_add_str(o, "blob", rc == 0 ? blob.digest : diff);
 	json_add_int(o, "size", rc == 0 ? blob.size : 0);
 	to = xasprintf("%s/blobs/sha256/%s", dir, digest_hex_part(rc == 0 ? blob.digest : diff));
 	if (!needed)
@@ -132,50 +131,42 @@ static int layout_layer(struct repair *r, const char *dir, const char *chain, co
 	return 0;
 }
 
-static struct cJSON *describe(struct cJSON *o, const char *type, const char *text, char digest[DIGEST_TEXT])
+static int put_document(const char *dir, const char *text, char digest[DIGEST_TEXT], struct err *e)
 {
+	auto_free char *name = NULL;
+
 	digest_text(text, strlen(text), digest);
-	json_add_str(o, "mediaType", type);
-	json_add_str(o, "digest", digest);
-	json_add_int(o, "size", (int64_t)strlen(text));
-	return o;
-}
-
-static int put_document(const char *dir, const char *digest, const char *text, struct err *e)
-{
-	auto_free char *name = xasprintf("blobs/sha256/%s", digest_hex_part(digest));
-
+	name = xasprintf("blobs/sha256/%s", digest_hex_part(digest));
 	return put(dir, name, text, e);
 }
 
 /* An OCI layout of the image in DIR. 1: the archive of LAYER is not here. */
 static int layout(struct repair *r, const char *dir, const struct image_row *row, const char *layer, struct err *e)
 {
-	AUTO(json_free) struct cJSON *m = json_object(), *index = json_object();
+	AUTO(json_free) struct cJSON *layers = json_array(), *index = json_object();
 	auto_free char *manifest = NULL, *top = NULL, *folder = xasprintf("%s/blobs/sha256", dir);
 	char digest[DIGEST_TEXT];
-	struct cJSON *list;
+	struct cJSON *entry;
 	AUTO_STRV(chain);
 	AUTO_STRV(diffs);
 
 	TRY(chain_of(row, &chain, &diffs, e));
 	TRY(file_mkdir_p(folder, 0700, e));
-	json_add_int(m, "schemaVersion", 2);
-	json_add_str(m, "mediaType", TYPE_MANIFEST);
-	describe(json_add_object(m, "config"), TYPE_CONFIG, row->config, digest);
-	TRY(put_document(dir, digest, row->config, e));
-	list = json_add_array(m, "layers");
+	TRY(put_document(dir, row->config, digest, e));
 	for (size_t i = 0; i < chain.n; i++) {
-		int rc = layout_layer(r, dir, chain.v[i], diffs.v[i], streq(chain.v[i], layer), list, e);
+		int rc = layout_layer(r, dir, chain.v[i], diffs.v[i], streq(chain.v[i], layer), layers, e);
 
 		if (rc != 0)
 			return rc;
 	}
-	manifest = json_text(m, false);
+	manifest = manifest_make(layers, digest, strlen(row->config));
+	TRY(put_document(dir, manifest, digest, e));
 	json_add_int(index, "schemaVersion", 2);
-	describe(json_add_object(json_add_array(index, "manifests"), NULL), TYPE_MANIFEST, manifest, digest);
+	entry = json_add_object(json_add_array(index, "manifests"), NULL);
+	json_add_str(entry, "mediaType", TYPE_MANIFEST);
+	json_add_str(entry, "digest", digest);
+	json_add_int(entry, "size", (int64_t)strlen(manifest));
 	top = json_text(index, false);
-	TRY(put_document(dir, digest, manifest, e));
 	TRY(put(dir, "index.json", top, e));
 	return put(dir, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}", e);
 }

@@ -324,3 +324,25 @@ void chain_ids(const struct strv *diff_ids, struct strv *ret)
 		strv_add(ret, text);
 	}
 }
+
+char *manifest_make(const struct cJSON *layers, const char *config_digest, size_t config_size)
+{
+	AUTO(json_free) struct cJSON *m = json_object();
+	struct cJSON *config, *list;
+
+	json_add_int(m, "schemaVersion", 2);
+	json_add_str(m, "mediaType", TYPE_MANIFEST);
+	config = json_add_object(m, "config");
+	json_add_str(config, "mediaType", TYPE_CONFIG);
+	json_add_str(config, "digest", config_digest);
+	json_add_int(config, "size", (int64_t)config_size);
+	list = json_add_array(m, "layers");
+	for (const struct cJSON *c = json_first(layers); c; c = json_next(c)) {
+		struct cJSON *l = json_add_object(list, NULL);
+
+		json_add_str(l, "mediaType", str0(json_str(c, "type")));
+		json_add_str(l, "digest", json_str(c, "blob"));
+		json_add_int(l, "size", json_int(c, "size", 0));
+	}
+	return json_text(m, false);
+}

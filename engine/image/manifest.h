@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cJSON;
 struct err;
 /* OCI's media types, as gantry writes them; a layer's may have "+gzip" or "+zstd" after it. */
 #define TYPE_INDEX "application/vnd.oci.image.index.v1+json"
@@ -44,6 +45,9 @@ void manifest_done(struct manifest *m);
 int manifest_parse(const char *text, size_t n, const char *what, struct manifest *ret, struct err *e);
 /* The entry of an index that runs best on WANT, skipping those whose bit in SKIP is set (NULL: none; m->n of them). -ENOENT lists what is there. */
 int manifest_select(const struct manifest *index, const struct platform *want, const bool *skip, size_t *ret_i, struct err *e);
+
+/* The manifest of an image that has none: LAYERS are [{"type", "blob", "size"}], lowest first. Caller frees. */
+char *manifest_make(const struct cJSON *layers, const char *config_digest, size_t config_size);
 
 /* manifest.json of a docker-archive: names of entries in the archive. */
 struct saved_image {

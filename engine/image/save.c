@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/fail.h"
 #include "base/fd.h"
@@ -57,12 +58,10 @@ static char *path_of(const char *digest)
 
 static void add_text(struct saver *s, const char *text, char digest[DIGEST_STR])
 {
-	AUTO(digest_free) struct digest *sum = digest_new(NULL);
 	auto_free char *path = NULL;
 	struct part *p = xcalloc(1, sizeof(*p));
 
-	digest_add(sum, text, strlen(text));
-	digest_end(sum, digest);
+	digest_text(text, strlen(text), digest);
 	path = path_of(digest);
 	p->text = xstrdup(text);
 	p->size = (int64_t)strlen(text);
@@ -139,7 +138,7 @@ static int add_image(struct saver *s, const struct cJSON *image, struct err *e)
 	AUTO(json_free) struct cJSON *doc = NULL;
 
 	add_text(s, config, id);
-	manifest = given ? xstrdup(given) : make_manifest(image, id, strlen(config));
+	manifest = given ? xstrdup(given) : manifest_make(json_get(image, "layers"), id, strlen(config));
 	TRY(json_parse(manifest, strlen(manifest), "manifest", &doc, e));
 	if (json_str(doc, "mediaType"))
 		type = json_str(doc, "mediaType");

@@ -21,8 +21,6 @@ struct strv;
 int save_boss(struct boss *b, struct cJSON *request, struct err *e);
 /* Packs layers of LAYERS that have no blob (push.c). */
 int pack_missing(struct boss *b, const struct cJSON *layers, struct err *e);
-/* The manifest of an image without one. Caller frees. */
-char *make_manifest(const struct cJSON *request, const char *config_digest, size_t config_size);
 
 /* ---- gantry's side ---- */
 /* REFS as docker's: a name, an id; a repository without a tag is all its tags. FD is borrowed; it need not be a file. */

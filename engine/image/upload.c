@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -251,36 +252,6 @@ static int upload_layers(struct uploader *u, struct err *e)
 	return r;
 }
 
-char *make_manifest(const struct cJSON *request, const char *config_digest, size_t config_size)
-{
-	AUTO(json_free) struct cJSON *m = json_object();
-	struct cJSON *config, *layers;
-
-	json_add_int(m, "schemaVersion", 2);
-	json_add_str(m, "mediaType", TYPE_MANIFEST);
-	config = json_add_object(m, "config");
-	json_add_str(config, "mediaType", TYPE_CONFIG);
-	json_add_str(config, "digest", config_digest);
-	json_add_int(config, "size", (int64_t)config_size);
-	layers = json_add_array(m, "layers");
-	for (const struct cJSON *c = json_first(json_get(request, "layers")); c; c = json_next(c)) {
-		struct cJSON *l = json_add_object(layers, NULL);
-
-		json_add_str(l, "mediaType", str0(json_str(c, "type")));
-		json_add_str(l, "digest", json_str(c, "blob"));
-		json_add_int(l, "size", json_int(c, "size", 0));
-	}
-	return json_text(m, false);
-}
-
-static void text_digest(const char *text, char out[DIGEST_STR])
-{
-	AUTO(digest_free) struct digest *d = digest_new(NULL);
-
-	digest_add(d, text, strlen(text));
-	digest_end(d, out);
-}
-
 static int text_file(const char *text, struct err *e)
 {
 	int fd = memfd_create("config", MFD_CLOEXEC);
@@ -311,9 +282,9 @@ static int push_all(struct uploader *u, int config_fd, struct cJSON *answer, str
 	AUTO(json_free) struct cJSON *doc = NULL;
 	int r;
 
-	text_digest(config, config_digest);
-	manifest = given ? xstrdup(given) : make_manifest(u->request, config_digest, strlen(config));
-	text_digest(manifest, digest);
+	digest_text(config, strlen(config), config_digest);
+	manifest = given ? xstrdup(given) : manifest_make(json_get(u->request, "layers"), config_digest, strlen(config));
+	digest_text(manifest, strlen(manifest), digest);
 	json_add_str(answer, "pushed", digest);
 	json_add_str(answer, "manifest", manifest);
 	r = registry_head(u->registry, u->ref.tag, there, e);
