@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/build/select.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/strv.h"
@@ -65,20 +65,15 @@ static int add_pick(struct picker *p, struct item *i, const char *path, const ch
 static int names_of(struct picker *p, const char *path, int *ret_fd, struct strv *ret, struct err *e)
 {
 	int fd = path_open_in(p->from->root, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, e);
-	struct dirent *d;
-	DIR *dir;
+	int r;
 
 	if (fd < 0)
 		return err_wrap(e, "'/%s'", path);
-	dir = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-	if (!dir) {
+	r = file_names(fd, ret);
+	if (r < 0) {
 		close(fd);
-		return err_sys(e, "read '/%s'", path);
+		return err_code(e, -r, "read '/%s'", path);
 	}
-	while ((d = readdir(dir)))
-		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
-			strv_add(ret, d->d_name);
-	closedir(dir);
 	strv_sort(ret);
 	*ret_fd = fd;
 	return 0;

@@ -409,10 +409,11 @@ int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e)
 		.origin = (char *)n->origin };
 	int r = layer_insert(l->db, &row, e);
 
-	if (r > 0)
+	if (r > 0) { /* it was there, in another form */
 		r = layer_set_driver(l->db, n->chain, l->driver, n->size, e);
-	if (r >= 0 && n->tree)
-		r = layer_set_tree(l->db, n->chain, n->tree, e);
+		if (r >= 0 && n->tree)
+			r = layer_set_tree(l->db, n->chain, n->tree, e);
+	}
 	return r < 0 || !n->blob ? r : blob_row_put(l, &blob, e);
 }
 

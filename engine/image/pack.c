@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/image/pack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -169,11 +168,6 @@ static int put_header(struct packer *p, struct ustar *h, const struct str *pax, 
 	return put(p, h, sizeof(*h), e);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Attributes that a layer may have, sorted by name. FD is open for reading. */
 static int xattrs_add(int fd, struct str *pax, struct err *e)
 {
@@ -191,8 +185,7 @@ static int xattrs_add(int fd, struct str *pax, struct err *e)
 	for (char *s = list; s < list + n; s += strlen(s) + 1)
 		if (layer_xattr_rule(s) == XATTR_KEPT)
 			strv_add(&names, s);
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), compare_names);
+	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
 		auto_free char *key = xasprintf("SCHILY.xattr.%s", names.v[i]);
 
@@ -356,28 +349,6 @@ static int entry_put(struct packer *p, int dirfd, const char *name, const char *
 	return size ? file_put(p, fd, size, e) : 0;
 }
 
-static int names_of(int fd, struct strv *ret, struct err *e)
-{
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *d;
-
-	if (!dir) {
-		int r = err_sys(e, "read the folder");
-
-		if (copy >= 0)
-			close(copy);
-		return r;
-	}
-	while ((d = readdir(dir)))
-		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
-			strv_add(ret, d->d_name);
-	closedir(dir);
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), compare_names);
-	return 0;
-}
-
 static int tree_put(struct packer *p, int fd, const char *path, struct err *e);
 
 /* Opens NAME where that means something; 1: it is left out. */
@@ -411,11 +382,16 @@ static int name_put(struct packer *p, int dirfd, const char *name, const char *p
 static int tree_put(struct packer *p, int fd, const char *path, struct err *e)
 {
 	AUTO_STRV(names);
+	int r;
 
 	if (++p->depth > DEPTH_MAX)
 		return err_set(e, ELOOP, "'%.200s…': nested deeper than %d folders", path, DEPTH_MAX);
-	if (names_of(fd, &names, e) < 0)
+	r = file_names(fd, &names);
+	if (r < 0) {
+		err_code(e, -r, "read the folder");
 		return err_wrap(e, "'%s'", path);
+	}
+	strv_sort(&names);
 	if (p->layer)
 		TRY(opaque_put(p, fd, path, e));
 	for (size_t i = 0; i < names.n; i++) {

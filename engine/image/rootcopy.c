@@ -5,7 +5,6 @@
  */
 #include "engine/image/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -21,26 +20,6 @@
 #define WH_OPAQUE ".wh..wh..opq"
 
 enum { DEPTH_MAX = 1000 };
-
-static int list(int dirfd, struct strv *ret, struct err *e)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir) {
-		int r = err_sys(e, "read a folder");
-
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	while ((d = readdir(dir)))
-		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
-			strv_add(ret, d->d_name);
-	closedir(dir);
-	return 0;
-}
 
 static bool is_opaque(int dirfd)
 {
@@ -71,10 +50,13 @@ static const char *whiteout_of(int dirfd, const char *name)
 static int apply_whiteouts(int from, int to, int depth, struct err *e)
 {
 	AUTO_STRV(names);
+	int r;
 
 	if (depth > DEPTH_MAX)
 		return err_set(e, ELOOP, "nested deeper than %d folders", DEPTH_MAX);
-	TRY(list(from, &names, e));
+	r = file_names(from, &names);
+	if (r < 0)
+		return err_code(e, -r, "read a folder");
 	for (size_t i = 0; i < names.n; i++) {
 		const char *name = names.v[i], *gone = whiteout_of(from, name);
 		struct stat st, below;

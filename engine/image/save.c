@@ -203,19 +203,13 @@ static int put_blob(struct saver *s, const char *name, const struct part *p, str
 	return tar_put_padding(s->out, p->size, e);
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int put_blobs(struct saver *s, struct err *e)
 {
 	AUTO_STRV(names);
 
 	for (size_t i = 0; i < s->parts.n; i++)
 		strv_add(&names, s->parts.v[i].key);
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), by_name);
+	strv_sort(&names);
 	TRY(tar_put_header(s->out, "blobs/", 0, e));
 	TRY(tar_put_header(s->out, "blobs/sha256/", 0, e));
 	for (size_t i = 0; i < names.n; i++) {

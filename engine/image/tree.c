@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/image/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "base/strv.h"
@@ -230,11 +230,6 @@ static int read_content(struct walk *w, int fd, int64_t size, uint64_t *ret, str
 	return 0;
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Of all attributes that are the layer's; overlayfs's own are told by the type. */
 static int attributes_sum(struct walk *w, int fd, uint64_t *ret, struct err *e)
 {
@@ -248,8 +243,7 @@ static int attributes_sum(struct walk *w, int fd, uint64_t *ret, struct err *e)
 	for (char *s = list; s < list + n; s += strlen(s) + 1)
 		if (!str_starts(s, "trusted.overlay.") && !str_starts(s, "security.selinux"))
 			strv_add(&names, s);
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), by_text);
+	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
 		n = fgetxattr(fd, names.v[i], w->buf, XATTR_BYTES);
 		if (n < 0)
@@ -338,23 +332,6 @@ static int walk_entry(struct walk *w, int dirfd, const char *name, struct err *e
 	return S_ISDIR(st.st_mode) ? walk_folder(w, fd, &st, e) : walk_file(w, fd, &st, first, e);
 }
 
-static int names_of(int fd, struct strv *ret, struct err *e)
-{
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again < 0 ? NULL : fdopendir(again);
-	struct dirent *d;
-
-	if (!dir)
-		return err_sys(e, "read a folder");
-	while ((d = readdir(dir)))
-		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
-			strv_add(ret, d->d_name);
-	closedir(dir);
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_text);
-	return 0;
-}
-
 static int walk_folder(struct walk *w, int fd, const struct stat *st, struct err *e)
 {
 	char *above = w->path, value[2];
@@ -366,7 +343,10 @@ static int walk_folder(struct walk *w, int fd, const struct stat *st, struct err
 		return err_set(e, ELOOP, "nested deeper than %d folders", DEPTH_MAX);
 	TRY(attributes_sum(w, fd, &attributes, e));
 	TRY(record(w, st, fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) == 1 ? 'D' : 'd', 0, attributes, NULL, e));
-	TRY(names_of(fd, &names, e));
+	r = file_names(fd, &names);
+	if (r < 0)
+		return err_code(e, -r, "read a folder");
+	strv_sort(&names);
 	w->depth++;
 	for (size_t i = 0; r >= 0 && i < names.n; i++) {
 		w->path = streq(above, ".") ? xstrdup(names.v[i]) : xasprintf("%s/%s", above, names.v[i]);

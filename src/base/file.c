@@ -7,7 +7,9 @@
 #include "base/id.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/strv.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -177,4 +179,25 @@ bool file_on_kernel_fs(int fd)
 		if (st.f_type == types[i])
 			return true;
 	return false;
+}
+
+int file_names(int dirfd, struct strv *ret)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	int code;
+
+	if (!dir) {
+		code = errno;
+		if (fd >= 0)
+			close(fd);
+		return -code;
+	}
+	while ((errno = 0, d = readdir(dir)))
+		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
+			strv_add(ret, d->d_name);
+	code = errno;
+	closedir(dir);
+	return -code;
 }

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 struct err;
+struct strv;
 /* Files, pipes, /proc, up to MAX bytes (-EFBIG). Caller frees; *ret_len may be NULL. */
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_len, struct err *e);
 int file_read_at(int dirfd, const char *name, size_t max, char **ret_text, size_t *ret_len, struct err *e);
@@ -19,6 +20,8 @@ int file_write(const char *path, const char *text, struct err *e); /* existing f
 bool file_exists(const char *path);
 bool file_on_kernel_fs(int fd); /* proc, sysfs, cgroups …: what is there are no files that anybody keeps */
 int file_mkdir_p(const char *path, mode_t mode, struct err *e);
+/* Adds the names in the folder DIRFD to RET, as they come, without "." and "..". 0 or a negative errno: who asks knows the path. */
+int file_names(int dirfd, struct strv *ret);
 /* rm -rf that crosses no mount and follows no link; ENOENT is fine (returns 1). */
 int file_remove_tree(int dirfd, const char *name, struct err *e);
 int file_remove_tree_path(const char *path, struct err *e);

@@ -18,7 +18,6 @@
 #include "base/str.h"
 #include "base/strv.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -324,27 +323,6 @@ static int copy_link(struct copy *c, const struct entry *n)
 	return errno == EMLINK || errno == ENAMETOOLONG ? 0 : fail_at(c, errno, n->path, "link");
 }
 
-static int list(int dirfd, struct strv *names)
-{
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-	int code;
-
-	if (!dir) {
-		code = errno;
-		if (fd >= 0)
-			close(fd);
-		return -code;
-	}
-	while ((errno = 0, d = readdir(dir)))
-		if (!streq(d->d_name, ".") && !streq(d->d_name, ".."))
-			strv_add(names, d->d_name);
-	code = errno;
-	closedir(dir);
-	return -code;
-}
-
 /* Makes the folder and goes into both sides. */
 static int enter(struct copy *c, const struct entry *n)
 {
@@ -365,7 +343,7 @@ static int enter(struct copy *c, const struct entry *n)
 	to = openat(c->to, n->to, FLAGS);
 	if (to < 0 || fstat(to, &st) < 0)
 		return fail_at(c, errno, *n->path ? n->path : n->to, "open folder");
-	r = file_on_kernel_fs(from) ? 0 : list(from, &f.names);
+	r = file_on_kernel_fs(from) ? 0 : file_names(from, &f.names);
 	if (r < 0) {
 		strv_done(&f.names);
 		return fail_at(c, r, n->path, "read folder");
