@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -15,11 +13,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
-#include "base/proc.h"
 #include "base/str.h"
 #include "engine/build/copy.h"
 #include "engine/build/git.h"
-#include "engine/build/glob.h"
 #include "engine/build/hash.h"
 #include "engine/build/select.h"
 #include "engine/build/step.h"
@@ -96,7 +92,6 @@ int add_archives(struct step_env *s, const struct select_from *from, struct sele
 
 	for (size_t i = 0; s->t->unpack != 0 && i < selection->n; i++) {
 		struct item *item = &selection->v[i];
-		AUTO_ERR(ignored);
 		int r;
 
 		if (item->is_dir || item->n != 1 || !S_ISREG(item->v[0].st.st_mode))

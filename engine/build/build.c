@@ -4,11 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/alloc.h"
 #include "base/digest.h"
@@ -85,14 +82,14 @@ static int open_context(struct build *b, struct err *e)
 		return 0;
 	}
 	TRY(make_tmp(b, e));
-	TRY(context_fetch(b->dirs, b->o, text, b->tmp_path, "context", &b->context, e));
+	TRY(context_fetch(b->o, text, b->tmp_path, "context", &b->context, e));
 	b->files = b->context.folder;
 	return 0;
 }
 
 int build_named_context(struct build *b, const char *value, const char **ret, struct err *e)
 {
-	const struct context *c = map_get(&b->contexts, value);
+	struct context *c = map_get(&b->contexts, value);
 	struct context fetched = { 0 };
 
 	if (!context_is_remote(value)) {
@@ -102,10 +99,10 @@ int build_named_context(struct build *b, const char *value, const char **ret, st
 	if (!c) {
 		auto_free char *name = xasprintf("context-%zu", b->contexts.n);
 
-		TRY(context_fetch(b->dirs, b->o, value, b->tmp_path, name, &fetched, e));
+		TRY(context_fetch(b->o, value, b->tmp_path, name, &fetched, e));
 		c = xcalloc(1, sizeof(fetched));
-		*(struct context *)c = fetched;
-		map_set(&b->contexts, value, (void *)c);
+		*c = fetched;
+		map_set(&b->contexts, value, c);
 	}
 	*ret = c->folder;
 	return 0;

@@ -5,20 +5,19 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/dirs.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/strv.h"
 #include "engine/build/build.h"
+#include "engine/build/dockerfile.h"
 #include "engine/build/git.h"
-#include "engine/build/step.h"
 #include "engine/image/program.h"
 
 enum { BLOCK = 64 << 10 };
@@ -61,14 +60,13 @@ static int spool(int fd, struct err *e)
 }
 
 /* FD is an archive: its files become DIR/0. Else it is a Dockerfile. */
-static int unpack(const struct dirs *d, int fd, const char *dir, struct context *ret, struct err *e)
+static int unpack(int fd, const char *dir, struct context *ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *answer = NULL;
 	auto_close int tmp = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_free char *text = NULL;
 	size_t n;
 
-	(void)d;
 	if (tmp < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "'%s'", dir);
 	TRY(image_program("add", tmp, fd, NULL, &answer, e));
@@ -112,7 +110,7 @@ static int fetch_git(const struct build_options *o, const char *text, const char
 	return ret->folder ? 0 : err_set(e, ENOENT, "folder '%s' of the repository is gone", u.subdir);
 }
 
-static int fetch(const struct dirs *d, const struct build_options *o, const char *text, const char *dir, struct context *ret, struct err *e)
+static int fetch(const struct build_options *o, const char *text, const char *dir, struct context *ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *answer = NULL;
 	auto_free char *path = path_join(dir, "data");
@@ -126,18 +124,17 @@ static int fetch(const struct dirs *d, const struct build_options *o, const char
 	if (fd < 0)
 		return err_sys(e, "'%s'", path);
 	TRY(streq(text, "-") ? spool(fd, e) : image_program("fetch", fd, 0, text, &answer, e));
-	TRY(unpack(d, fd, dir, ret, e));
+	TRY(unpack(fd, dir, ret, e));
 	(void)unlink(path);
 	return 0;
 }
 
-int context_fetch(const struct dirs *d, const struct build_options *o, const char *text, const char *place, const char *name, struct context *ret,
-	struct err *e)
+int context_fetch(const struct build_options *o, const char *text, const char *place, const char *name, struct context *ret, struct err *e)
 {
 	auto_free char *dir = path_join(place, name);
 	struct context c = { 0 };
 
-	if (fetch(d, o, text, dir, &c, e) < 0) {
+	if (fetch(o, text, dir, &c, e) < 0) {
 		context_done(&c);
 		return err_wrap(e, "build context '%s'", text);
 	}

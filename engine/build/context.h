@@ -8,11 +8,9 @@
  */
 #pragma once
 #include "base/auto.h"
-#include "base/strv.h"
 #include <stdbool.h>
 
 struct build_options;
-struct dirs;
 struct err;
 enum { CONTEXT_MAX_GIB = 16 };
 
@@ -24,5 +22,4 @@ void context_done(struct context *c);
 /* TEXT is something to be fetched, not a folder. */
 bool context_is_remote(const char *text);
 /* PLACE: a folder of ours for what comes; NAME: of its entry there. */
-int context_fetch(const struct dirs *d, const struct build_options *o, const char *text, const char *place, const char *name, struct context *ret,
-	struct err *e);
+int context_fetch(const struct build_options *o, const char *text, const char *place, const char *name, struct context *ret, struct err *e);

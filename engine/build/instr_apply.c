@@ -11,7 +11,6 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/num.h"
-#include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "engine/build/gofmt.h"

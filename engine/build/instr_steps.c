@@ -168,7 +168,6 @@ static void run_text(const struct instr *i, struct step *t, struct str *text)
 {
 	const char *line = i->args.n ? i->args.v[0] : "";
 	size_t words = strcspn(line, " \t");
-	AUTO_STR(all, TEXT_MAX);
 
 	if (i->ndocs == 1 && str_starts(line, "<<") && !line[words + strspn(line + words, " \t")]) {
 		char *body = heredoc_text(&i->docs[0]);
@@ -237,7 +236,6 @@ int instr_apply_run(struct stages *s, struct stage *st, const struct instr *i, s
 {
 	AUTO_STR(text, TEXT_MAX);
 	AUTO_STR(args, TEXT_MAX);
-	AUTO_STRV(words);
 	struct step *t = stage_step(st, STEP_RUN, i, e);
 
 	TRY(run_flags(s, st, i, t, e));

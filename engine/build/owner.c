@@ -45,7 +45,7 @@ int owner_parse(int root, bool scratch, const char *text, uid_t *uid, gid_t *gid
 	size_t n = strcspn(text, ":");
 	auto_free char *user = xstrndup(text, n);
 	const char *group = text[n] ? text + n + 1 : NULL;
-	int64_t id, group_id = 0;
+	int64_t id = 0, group_id = 0;
 	bool named = *user && !is_id(user, &id), group_named = group && *group && !is_id(group, &group_id);
 	uid_t ignored;
 
@@ -56,7 +56,6 @@ int owner_parse(int root, bool scratch, const char *text, uid_t *uid, gid_t *gid
 	if (named) {
 		(void)look_up(root, user, false, uid, gid);
 	} else if (*user) {
-		(void)is_id(user, &id);
 		*uid = (uid_t)id;
 		*gid = (gid_t)id;
 	}

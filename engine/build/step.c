@@ -6,11 +6,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
@@ -18,10 +16,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/path.h"
-#include "base/proc.h"
 #include "base/str.h"
-#include "base/time.h"
 #include "engine/build/add.h"
 #include "engine/build/copy.h"
 #include "engine/build/glob.h"

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/image/blob.h"
-#include "engine/image/load_priv.h"
 #include "engine/image/manifest.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"

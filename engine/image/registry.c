@@ -438,7 +438,7 @@ void call_first_host(struct call *c)
 		;
 }
 
-static int sleep_until(struct registry *r, int64_t at)
+int call_sleep(struct registry *r, int64_t at)
 {
 	for (int64_t left; (left = at - time_mono_ns()) > 0;)
 		if (http_wait(r->http, left) < 0)
@@ -459,7 +459,7 @@ int call_run(struct call *c, struct err *e)
 		res = call_ended(c, e);
 		if (res != CALL_AGAIN)
 			return res;
-		if (sleep_until(c->r, c->again_ns) < 0)
+		if (call_sleep(c->r, c->again_ns) < 0)
 			return err_set(e, ECANCELED, "interrupted");
 	}
 }

@@ -11,7 +11,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
-#include "base/str.h"
 #include "base/time.h"
 #include "engine/image/registry.h"
 #include "engine/image/registry_priv.h"

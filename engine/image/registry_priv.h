@@ -64,5 +64,7 @@ int call_begin(struct call *c, struct err *e);
 int call_ended(struct call *c, struct err *e);
 /* Once more after WAIT_NS: CALL_AGAIN. */
 int call_again(struct call *c, int64_t wait_ns);
+/* Until the monotonic time AT (ns). -ECANCELED: interrupted. */
+int call_sleep(struct registry *r, int64_t at);
 /* The first that may be asked for it. */
 void call_first_host(struct call *c);

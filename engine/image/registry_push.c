@@ -87,12 +87,6 @@ static int begin_session(struct registry *r, const char *digest, char **ret, str
 	return location(&c, ret, e);
 }
 
-static void pause_ns(struct registry *r, int64_t ns)
-{
-	for (int64_t end = time_mono_ns() + MAX(ns, 0), left; (left = end - time_mono_ns()) > 0;)
-		registry_wait(r, left);
-}
-
 static char *with_digest(const char *url, const char *digest)
 {
 	return xasprintf("%s%cdigest=%s", url, strchr(url, '?') ? '&' : '?', digest);
@@ -165,7 +159,7 @@ static int go_on(struct registry *r, const struct upload *u, char **session, int
 {
 	int64_t there;
 
-	pause_ns(r, retry_delay(lost - 1, 503, 0, -1, (unsigned)time_mono_ns()));
+	(void)call_sleep(r, time_mono_ns() + retry_delay(lost - 1, 503, 0, -1, (unsigned)time_mono_ns()));
 	there = ask_progress(r, session);
 	if (there > u->size)
 		return err_set(e, EPROTO, "the registry has %lld bytes of the %lld of the upload", (long long)there, (long long)u->size);
@@ -217,7 +211,7 @@ static int put_in_one(struct registry *r, const struct upload *u, struct err *e)
 		if (wait == RETRY_NEVER)
 			return err_move(e, &failure);
 		log_debug("upload of %.19s: %s", u->digest, err_text(&failure));
-		pause_ns(r, wait);
+		(void)call_sleep(r, time_mono_ns() + wait);
 	}
 }
 

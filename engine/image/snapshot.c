@@ -5,9 +5,7 @@
 #include <fcntl.h>
 #include <linux/btrfs.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -18,7 +16,6 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/path.h"
-#include "base/str.h"
 #include "base/strv.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"

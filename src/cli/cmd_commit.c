@@ -15,7 +15,6 @@
 #include "engine/image/store.h"
 #include "engine/monitor/control.h"
 #include "state/container_store.h"
-#include "state/lock.h"
 #include <errno.h>
 #include <fcntl.h>
 

@@ -11,7 +11,6 @@
  */
 #include "base/alloc.h"
 #include "base/err.h"
-#include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/path.h"
@@ -123,7 +122,7 @@ static void target_done(struct target *t)
 }
 
 /* The link at *PATH names another path; 1: it is none. */
-static int follow_link(const struct side *s, char **path, struct err *e)
+static int follow_link(const struct side *s, char **path)
 {
 	char text[PATH_MAX];
 	auto_close int fd = open_on(s, *path, O_PATH | O_NOFOLLOW);
@@ -156,7 +155,7 @@ static int find_target(const struct side *s, struct target *ret, struct err *e)
 	struct stat st;
 	int links = 0;
 
-	while (follow_link(s, &path, e) == 0)
+	while (follow_link(s, &path) == 0)
 		if (++links > LINKS_MAX)
 			return err_code(e, ELOOP, "'%s'", s->text);
 	fd = open_on(s, path, O_PATH | O_NOFOLLOW);

@@ -329,12 +329,9 @@ static int df_run(struct app *app, void *opts, const struct strv *args, struct e
 		print_verbose(&d);
 	else if (r >= 0)
 		r = print_sums(&d, o->format, e);
-	for (size_t i = 0; i < 3; i++) {
-		struct format *f = (struct format *[]){ d.f_images, d.f_containers, d.f_volumes }[i];
-
-		if (f)
-			format_free(f);
-	}
+	format_free(d.f_images);
+	format_free(d.f_containers);
+	format_free(d.f_volumes);
 	map_done(&d.layers);
 	return r;
 }

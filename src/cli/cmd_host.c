@@ -17,7 +17,6 @@
 #include "engine/container/container.h"
 #include "engine/monitor/restart.h"
 #include "state/container_store.h"
-#include "state/db.h"
 #include "state/lock.h"
 #include "state/project_store.h"
 #include <errno.h>

@@ -4,6 +4,7 @@
  */
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -19,8 +20,6 @@
 #include "state/db.h"
 #include <errno.h>
 #include <fcntl.h>
-
-enum { SHORT_ID = 12 };
 
 /* ---- load, import ---- */
 
@@ -161,7 +160,7 @@ static char *shown_id(const char *id, bool whole)
 {
 	const char *hex = str_after(id, "sha256:");
 
-	return whole || !hex ? xstrdup(id) : xstrndup(hex, SHORT_ID);
+	return whole || !hex ? xstrdup(id) : xstrndup(hex, ID_SHORT);
 }
 
 static int ls_line(struct app *app, struct format *f, const struct image_row *row, const char *name, bool whole, struct err *e)

@@ -4,6 +4,7 @@
  */
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -19,7 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { SHORT_ID = 12, SHORT_TEXT = 45, HISTORY_MAX = 10000 };
+enum { SHORT_TEXT = 45, HISTORY_MAX = 10000 };
 
 struct history_opts {
 	bool no_trunc, quiet, exact;
@@ -108,7 +109,7 @@ static int layer_sizes(struct app *app, const struct image_row *row, int64_t *si
 	TRY(config_info_parse(row->config, strlen(row->config), &info, e));
 	chain_ids(&info.diff_ids, &chain);
 	*n = chain.n;
-	for (size_t i = 0; i < chain.n && i < HISTORY_MAX; i++) {
+	for (size_t i = 0; i < chain.n; i++) {
 		AUTO_DONE(layer_row_done) struct layer_row layer = { 0 };
 		int r = layer_get(app->db, chain.v[i], &layer, e);
 
@@ -160,7 +161,7 @@ static int history_run(struct app *app, void *opts, const struct strv *args, str
 
 	TRY(image_need(app->db, args->v[0], &row, e));
 	TRY(format_new(h.o->format, h.o->exact ? exact_columns : human_columns, 5, false, &h.f, e));
-	h.id = h.o->no_trunc ? xstrdup(row.id) : xstrndup(digest_hex_part(row.id), SHORT_ID);
+	h.id = h.o->no_trunc ? xstrdup(row.id) : xstrndup(digest_hex_part(row.id), ID_SHORT);
 	r = history_show(app, &h, &row, &ids, e);
 	free(h.id);
 	for (size_t i = 0; r >= 0 && h.o->quiet && i < ids.n; i++)

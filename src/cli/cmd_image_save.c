@@ -54,10 +54,11 @@ static int save_run(struct app *app, void *opts, const struct strv *args, struct
 {
 	const struct save_opts *o = opts;
 	struct stat st;
+	bool there = o->output && stat(o->output, &st) == 0;
 
-	if (o->output && stat(o->output, &st) == 0 && S_ISDIR(st.st_mode))
+	if (there && S_ISDIR(st.st_mode))
 		return err_set(e, EISDIR, "'%s' is a folder, name a file in it", o->output);
-	if (o->output && stat(o->output, &st) == 0 && !S_ISREG(st.st_mode))
+	if (there && !S_ISREG(st.st_mode))
 		return save_device(app, o->output, args, e);
 	if (o->output)
 		return save_file(app, o->output, args, e);

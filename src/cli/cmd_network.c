@@ -4,8 +4,9 @@
  */
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/id.h"
 #include "base/json.h"
-#include "base/names.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "cli/commands.h"
@@ -17,8 +18,6 @@
 #include "state/db.h"
 #include <errno.h>
 #include <time.h>
-
-enum { SHORT_ID = 12 };
 
 /* ---- create ---- */
 
@@ -172,7 +171,7 @@ static int check_options(const struct create_opts *o, const char *options, struc
 		return err_set(e, EINVAL, "only one instance of \"%s\" network is allowed: it is always there, as network_mode: %s", o->driver, o->driver);
 	TRY(network_options_check(o->driver, options, &warnings, e));
 	for (size_t i = 0; i < warnings.n; i++)
-		fprintf(stderr, "gantry: warning: %s\n", warnings.v[i]);
+		log_warning("%s", warnings.v[i]);
 	return 0;
 }
 
@@ -306,7 +305,7 @@ static int format_network(struct app *app, struct format *f, const struct networ
 
 	network_view_id(&app->dirs, n->id, id);
 	if (!whole)
-		id[SHORT_ID] = '\0';
+		id[ID_SHORT] = '\0';
 	json_add_str(o, "CreatedAt", created);
 	json_add_str(o, "Driver", n->driver);
 	json_add_str(o, "ID", id);
@@ -340,14 +339,15 @@ static int ls_run(struct app *app, void *opts, const struct strv *args, struct e
 	for (size_t i = 0; r >= 0 && i < all.n; i++) {
 		char id[NETWORK_VIEW_ID + 1];
 
-		network_view_id(&app->dirs, all.v[i].id, id);
 		if (all.v[i].deleting)
 			continue;
 		r = passes(app->db, &all.v[i], &o->filter, LS_FILTERS, e);
-		if (r > 0 && o->quiet)
-			printf("%.*s\n", o->no_trunc ? NETWORK_VIEW_ID : SHORT_ID, id);
-		else if (r > 0)
+		if (r > 0 && o->quiet) {
+			network_view_id(&app->dirs, all.v[i].id, id);
+			printf("%.*s\n", o->no_trunc ? NETWORK_VIEW_ID : ID_SHORT, id);
+		} else if (r > 0) {
 			r = format_network(app, f, &all.v[i], o->no_trunc, e);
+		}
 	}
 	if (r < 0 || o->quiet)
 		format_free(f);

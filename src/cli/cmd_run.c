@@ -228,7 +228,7 @@ static int spawn_reaper(struct app *app, const struct ctr_row *c, struct err *e)
 	return proc_spawn(&(struct proc_spawn){ .path = "/proc/self/exe", .argv = argv, .stdio = null, .setsid = true }, NULL, NULL, e);
 }
 
-static int start_detached(struct app *app, const struct run_opts *o, const struct ctr_row *c, struct err *e)
+static int start_detached(struct app *app, const struct ctr_row *c, struct err *e)
 {
 	AUTO(json_free) struct cJSON *req = monitor_request("start", c->id);
 
@@ -249,7 +249,7 @@ static int run_it(struct app *app, const struct run_opts *o, const struct servic
 	if (o->rm)
 		TRY(spawn_reaper(app, c, e));
 	app_unlock(app);
-	r = o->detach ? start_detached(app, o, c, e) : attach_container(&x, &code, e);
+	r = o->detach ? start_detached(app, c, e) : attach_container(&x, &code, e);
 	if (r < 0)
 		err_wrap(e, "service '%s'", s->name);
 	if (r == ATTACH_DETACHED || (r >= 0 && o->detach)) /* it runs on */

@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "base/names.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"

@@ -30,9 +30,11 @@ static char *value_text(struct arena *a, const struct node *n, bool json)
 
 static void add_shown(struct str *out, const char *value)
 {
-	auto_free char *safe = str_visible(*value ? value : "''", MIN(MAX(strlen(value), 2u * !*value), (size_t)SHOWN_MAX));
+	const char *shown = *value ? value : "''";
+	size_t n = strlen(shown);
+	auto_free char *safe = str_visible(shown, MIN(n, (size_t)SHOWN_MAX));
 
-	str_addf(out, "%s%s", safe, strlen(value) > SHOWN_MAX ? "…" : "");
+	str_addf(out, "%s%s", safe, n > SHOWN_MAX ? "…" : "");
 }
 
 static void add_place(struct str *out, const struct explain_place *at)

@@ -180,8 +180,11 @@ static char *command_text(const struct ctr_spec *spec, bool full)
 	auto_free char *safe = str_visible(line, n);
 
 	str_addc(&b, '"');
-	for (const char *p = safe; *p; p++)
-		str_addf(&b, *p == '"' ? "\\%c" : "%c", *p);
+	for (const char *p = safe; *p; p++) {
+		if (*p == '"')
+			str_addc(&b, '\\');
+		str_addc(&b, *p);
+	}
 	str_addf(&b, "%s\"", line[n] ? "…" : "");
 	return str_take(&b);
 }

@@ -125,15 +125,7 @@ int image_filter_parse(struct db *db, const struct strv *texts, const char *allo
 
 static bool has_label(const struct image_config *config, const char *want)
 {
-	size_t n = strlen(want);
-
-	for (size_t i = 0; i < config->labels.n; i++) {
-		const char *label = config->labels.v[i];
-
-		if (strchr(want, '=') ? streq(label, want) : strncmp(label, want, n) == 0 && label[n] == '=')
-			return true;
-	}
-	return false;
+	return strchr(want, '=') ? strv_has(&config->labels, want) : strv_env_get(&config->labels, want) != NULL;
 }
 
 static bool labels_pass(const struct image_filter *f, const struct image_row *row)

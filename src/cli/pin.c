@@ -4,7 +4,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/str.h"
 #include "base/strv.h"
 #include "cli/cli.h"

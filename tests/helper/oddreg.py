@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A registry on loopback whose images are made as they are asked for: /v2/odd/KIND/manifests/1. tests/integration/formats.bats says which KINDs are good
 and what is said about the others. oddreg.py PORT [LOG]; `oddreg.py` alone lists the kinds."""
-import gzip, hashlib, http.server, io, json, os, subprocess, sys, tarfile, zlib
+import gzip, hashlib, http.server, io, json, os, subprocess, sys, tarfile
 
 blobs, made = {}, {}
 O, D = 'application/vnd.oci.image.', 'application/vnd.docker.'

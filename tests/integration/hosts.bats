@@ -3,7 +3,6 @@
 load lib
 load registries
 
-# asked: the log of an open registry, which writes every request down, is on $ASKED
 hosts_toml() { mkdir -p "$GANTRY_CERTS_DIR/$1"; cat >"$GANTRY_CERTS_DIR/$1/hosts.toml"; }
 nothing() { rm -rf "$GANTRY_CERTS_DIR" "$GANTRY_ROOT/registries.json" "$CONTAINERS_REGISTRIES_CONF"; }
 

@@ -112,7 +112,6 @@ static void one_value(const struct cJSON *c)
 	world_init(&w);
 	w.o.drive_letters = true; /* what was recorded is the output of config */
 	strv_add(&w.o.profiles, "*");
-	w.o.drive_letters = true; /* what was recorded is the output of config */
 	put_project(&w, attr, body);
 	p = load(&w);
 	if (p) {

@@ -11,7 +11,6 @@
 #include "base/str.h"
 #include "engine/volume/volume.h"
 #include "state/container_store.h"
-#include "state/db.h"
 #include "tests/unit/scratch_store.h"
 #include <dirent.h>
 #include <errno.h>
