@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
-#include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/strv.h"
@@ -21,7 +20,7 @@
 #include <ctype.h>
 #include <errno.h>
 
-enum { OUTPUT_MAX = 64 << 20, CHAIN_MAX = 64, SEGMENT_MAX = 1024 };
+enum { OUTPUT_MAX = 64 << 20, CHAIN_MAX = 64 };
 
 struct explaining {
 	const struct project *p;
@@ -31,13 +30,6 @@ struct explaining {
 	struct explain_at at; /* where PATH leads */
 	const char *name;  /* of the variable */
 };
-
-#define ADD(x, l, ...)                                                                             \
-	do {                                                                                       \
-		if ((x)->ret->l.n == (x)->ret->l.cap)                                              \
-			arena_grow((x)->arena, &(x)->ret->l.v, (x)->ret->l.n, &(x)->ret->l.cap, sizeof *(x)->ret->l.v); \
-		(x)->ret->l.v[(x)->ret->l.n++] = __VA_ARGS__;                                      \
-	} while (0)
 
 /* ---- places ---- */
 
@@ -197,7 +189,7 @@ static void add_variable(void *arg, const char *name, char kind, const char *ope
 		v.alternate = operand;
 	if (v.value)
 		v.at = var_origin(x, n->text->env, name);
-	ADD(x, variables, v);
+	TRACE_ADD(x->arena, x->ret->variables, v);
 }
 
 static void add_variables(struct explaining *x, struct pos pos)
@@ -229,7 +221,7 @@ static void add_overridden(struct explaining *x, struct pos pos)
 		for (size_t i = 0; i < x->ret->overrode.n; i++)
 			if (found->was == x->ret->overrode.v[i].value)
 				return;
-		ADD(x, overrode, (struct explain_value){ place_of(x, found->was_at), found->was });
+		TRACE_ADD(x->arena, x->ret->overrode, (struct explain_value){ place_of(x, found->was_at), found->was });
 		pos = found->was_at;
 	}
 }
@@ -242,7 +234,7 @@ static void add_parts(struct explaining *x, const struct node *n)
 	for (size_t i = 0; i < x->ret->parts.n && !told; i++)
 		told = streq(x->ret->parts.v[i].path, n->pos.src->path);
 	if (!told)
-		ADD(x, parts, place_of(x, n->pos));
+		TRACE_ADD(x->arena, x->ret->parts, place_of(x, n->pos));
 	for (size_t i = 0; i < n->n; i++)
 		add_parts(x, n->items[i]);
 }
@@ -288,7 +280,7 @@ static void add_env_files(struct explaining *x, const struct service *s)
 		if (!found)
 			x->ret->at = at;
 		else
-			ADD(x, overrode, (struct explain_value){ at, node_str(x->arena, (struct pos){ 0 }, v->value) });
+			TRACE_ADD(x->arena, x->ret->overrode, (struct explain_value){ at, node_str(x->arena, (struct pos){ 0 }, v->value) });
 		found = true;
 	}
 }
@@ -334,7 +326,7 @@ static void add_uses(struct explaining *x)
 			continue;
 		place = xasprintf("%s:%d:%d", u.text->at.src->path, u.text->at.line, u.text->at.col);
 		if (map_set(&told, place, NULL))
-			ADD(x, uses, (struct explain_use){ place_of(x, u.text->at), u.text->text });
+			TRACE_ADD(x->arena, x->ret->uses, (struct explain_use){ place_of(x, u.text->at), u.text->text });
 	}
 }
 
@@ -346,7 +338,7 @@ static void add_other_setters(struct explaining *x, const struct trace_env *winn
 		const struct dotenv_var *v = t == winner ? NULL : var_in(&t->vars, x->name);
 
 		if (v)
-			ADD(x, overrode, (struct explain_value){ var_place(x, t, v), node_str(x->arena, (struct pos){ 0 }, v->value) });
+			TRACE_ADD(x->arena, x->ret->overrode, (struct explain_value){ var_place(x, t, v), node_str(x->arena, (struct pos){ 0 }, v->value) });
 	}
 }
 

@@ -251,7 +251,7 @@ static int resolve(struct unit *u, struct extended *f, const char *name, const s
 	if (!base)
 		return 0;
 	copy = node_copy(a, base);
-	trace_base(u->shared->trace, name, ref.service, copy->pos.src, ref.node, copy);
+	trace_base(u->shared->trace, name, ref.service, ref.node, copy);
 	copy->pos = body->pos;
 	reset_apply_service(&f->resets, name, copy, u->shared->trace);
 	c.at = &at;

@@ -3,7 +3,7 @@
 
 bool faults_keep(struct faults *f, struct err *e)
 {
-	if (!e->positioned)
+	if (!f || !e->positioned)
 		return false;
 	f->n++;
 	if (f->n == 1) {

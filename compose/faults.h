@@ -21,7 +21,7 @@ struct faults {
 };
 #define FAULTS_INIT ((struct faults){ .first = ERR_INIT, .more = STR_INIT(ERR_TEXT) })
 
-/* Takes what is in E when it is a mistake in a file (has a position); false: it is not, E is left alone. */
+/* Takes what is in E when it is a mistake in a file (has a position); false: it is not, or F is NULL, and E is left alone. */
 bool faults_keep(struct faults *f, struct err *e);
 /* All of them as one error in E (clear), or 0. F is done with. */
 int faults_raise(struct faults *f, struct err *e);

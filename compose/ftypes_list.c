@@ -96,7 +96,7 @@ static int strings_to_list(struct fctx *c, const struct field *f, struct node **
 			if (node_is_scalar(item))
 				err_hint(e, "put it in quotes: \"%s\"", item->text);
 			AT_END(c);
-			if (!c->faults || !faults_keep(c->faults, e))
+			if (!faults_keep(c->faults, e))
 				return -EINVAL;
 			i++;
 			continue;
@@ -389,7 +389,7 @@ static int list_canon(struct fctx *c, const struct field *f, struct node **n, st
 		AT_ITEM(c, i);
 		r = item_canon(c, o, l, (*n)->items[i], e);
 		AT_END(c);
-		if (r < 0 && (!c->faults || !faults_keep(c->faults, e)))
+		if (r < 0 && !faults_keep(c->faults, e))
 			return r;
 	}
 	*n = l;

@@ -220,7 +220,7 @@ static int map_canon(struct fctx *c, const struct field *f, struct node **n, str
 		AT_KEY(c, m->keys[i]->text);
 		r = entry_canon(c, f, m->keys[i], &m->items[i], e);
 		AT_END(c);
-		if (r < 0 && (!c->faults || !faults_keep(c->faults, e)))
+		if (r < 0 && !faults_keep(c->faults, e))
 			return r;
 	}
 	*n = m;

@@ -93,7 +93,7 @@ static int kvs_to_map(struct fctx *c, const struct field *f, struct node **n, st
 		else
 			node_set_key(c->arena, m, v->keys[i], value_text(c, item, keeps_null(f)));
 		c->at = at.up;
-		if (r < 0 && (!c->faults || !faults_keep(c->faults, e)))
+		if (r < 0 && !faults_keep(c->faults, e))
 			return r;
 	}
 	*n = m;
@@ -117,7 +117,8 @@ static int kvs_merge(struct fctx *c, const struct field *f, struct node **base, 
 	over = o;
 	m = field_own(c, *base);
 	for (size_t i = 0; i < over->n; i++) {
-		trace_over(c->trace, node_get(m, over->keys[i]->text), over->items[i]);
+		if (c->trace)
+			trace_over(c->trace, node_get(m, over->keys[i]->text), over->items[i]);
 		node_set_key(c->arena, m, over->keys[i], over->items[i]);
 	}
 	*base = m;

@@ -253,6 +253,11 @@ const char *node_kind_name(const struct node *n)
 
 /* ---- messages ---- */
 
+bool pos_equal(struct pos a, struct pos b)
+{
+	return a.src == b.src && a.line == b.line && a.col == b.col;
+}
+
 /* Start of line LINE (from 1) and its length without the line break; NULL: no such line. */
 static const char *source_line(const struct source *src, int line, size_t *ret_len)
 {

@@ -28,6 +28,7 @@ struct pos {
 	const struct source *src; /* NULL: made by us (defaults) */
 	int line, col;            /* from 1 */
 };
+bool pos_equal(struct pos a, struct pos b);
 
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 enum scalar_type { SCALAR_STR, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TIME }; /* as the plain YAML scalar resolved */

@@ -111,7 +111,7 @@ void project_note(struct project *p, enum note_kind kind, struct pos pos, const 
 
 	/* what repeats (anchors, extends) repeats soon: bounded, so that many notes stay linear */
 	for (size_t i = l->n > 512 ? l->n - 512 : 0; i < l->n; i++)
-		if (l->v[i].pos.src == pos.src && l->v[i].pos.line == pos.line && l->v[i].pos.col == pos.col && streq(l->v[i].text, text))
+		if (pos_equal(l->v[i].pos, pos) && streq(l->v[i].text, text))
 			return;
 	if (l->n == l->cap)
 		arena_grow(p->arena, &l->v, l->n, &l->cap, sizeof(*l->v));

@@ -516,6 +516,9 @@ static inline int64_t opt_or(struct opt_int o, int64_t dflt)
 const char *kvs_get(const struct kvs *l, const char *key); /* NULL: absent or null */
 bool strs_has(const struct strs *l, const char *s);
 
+/* Values of `runtime` and `isolation` that mean what gantry does; NULL-terminated. */
+extern const char *const service_runtimes[], *const service_isolations[];
+
 /* Adds a note once per position and text. */
 void project_note(struct project *p, enum note_kind kind, struct pos pos, const char *service, const char *key,
 		  const char *text);

@@ -57,14 +57,17 @@ void reset_take(struct arena *a, struct node *tree, struct resets *ret)
 
 static void delete_at(struct node *tree, const struct reset_path *p, size_t from, struct trace *t)
 {
+	const struct node *was;
+
 	if (from >= p->n)
 		return;
 	for (; tree && from + 1 < p->n; from++)
 		tree = node_get(tree, p->keys[from]);
 	if (!node_is_map(tree))
 		return;
-	trace_over(t, node_get(tree, p->keys[from]), p->node);
-	trace_drop(t, p->keys, p->n, node_get(tree, p->keys[from]), p->node);
+	was = node_get(tree, p->keys[from]);
+	trace_over(t, was, p->node);
+	trace_drop(t, p->keys, p->n, was, p->node);
 	node_remove(tree, p->keys[from]);
 }
 

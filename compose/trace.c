@@ -4,14 +4,6 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Appends VALUE to the list L of T. */
-#define ADD(t, l, ...)                                                                             \
-	do {                                                                                       \
-		if ((t)->l.n == (t)->l.cap)                                                        \
-			arena_grow((t)->arena, &(t)->l.v, (t)->l.n, &(t)->l.cap, sizeof *(t)->l.v); \
-		(t)->l.v[(t)->l.n++] = __VA_ARGS__;                                                \
-	} while (0)
-
 const char *trace_layer_name(int layer)
 {
 	static const char *const names[] = {
@@ -23,16 +15,11 @@ const char *trace_layer_name(int layer)
 	return layer >= 0 && (size_t)layer < ARRAY_LEN(names) ? names[layer] : "?";
 }
 
-bool pos_equal(struct pos a, struct pos b)
-{
-	return a.src == b.src && a.line == b.line && a.col == b.col;
-}
-
 void trace_over(struct trace *t, const struct node *was, const struct node *now)
 {
 	if (!t || !was || was == now || pos_equal(was->pos, now->pos))
 		return;
-	ADD(t, overs, (struct trace_over){ .was_at = was->pos, .now_at = now->pos, .was = node_copy(t->arena, was) });
+	TRACE_ADD(t->arena, t->overs, (struct trace_over){ .was_at = was->pos, .now_at = now->pos, .was = node_copy(t->arena, was) });
 }
 
 void trace_drop(struct trace *t, const char *const *keys, size_t n, const struct node *was, const struct node *now)
@@ -43,7 +30,7 @@ void trace_drop(struct trace *t, const char *const *keys, size_t n, const struct
 		return;
 	for (size_t i = 0; i < n; i++)
 		str_addf(&path, "%s%s", i ? "." : "", keys[i]);
-	ADD(t, drops, (struct trace_drop){ arena_strdup(t->arena, path.s), now->pos, was ? was->pos : (struct pos){ 0 } });
+	TRACE_ADD(t->arena, t->drops, (struct trace_drop){ arena_strdup(t->arena, path.s), now->pos, was ? was->pos : (struct pos){ 0 } });
 }
 
 void trace_texts(struct trace *t, const struct node *tree, const struct map *env)
@@ -51,7 +38,7 @@ void trace_texts(struct trace *t, const struct node *tree, const struct map *env
 	if (!t)
 		return;
 	if (tree->kind == NODE_SCALAR && tree->type == SCALAR_STR && strchr(tree->text, '$'))
-		ADD(t, texts, (struct trace_text){ .at = tree->pos, .text = tree->text, .env = env });
+		TRACE_ADD(t->arena, t->texts, (struct trace_text){ .at = tree->pos, .text = tree->text, .env = env });
 	for (size_t i = 0; i < tree->n; i++)
 		trace_texts(t, tree->items[i], env);
 }
@@ -59,21 +46,20 @@ void trace_texts(struct trace *t, const struct node *tree, const struct map *env
 void trace_source(struct trace *t, const struct source *src, enum trace_layer layer, const struct node *at)
 {
 	if (t)
-		ADD(t, sources, (struct trace_source){ .src = src, .layer = layer, .at = at ? at->pos : (struct pos){ 0 } });
+		TRACE_ADD(t->arena, t->sources, (struct trace_source){ .src = src, .layer = layer, .at = at ? at->pos : (struct pos){ 0 } });
 }
 
-void trace_base(struct trace *t, const char *service, const char *base, const struct source *from, const struct node *at,
-		const struct node *body)
+void trace_base(struct trace *t, const char *service, const char *base, const struct node *at, const struct node *body)
 {
 	if (t)
-		ADD(t, bases, (struct trace_base){ service, base, from, at->pos, node_copy(t->arena, body) });
+		TRACE_ADD(t->arena, t->bases, (struct trace_base){ service, base, at->pos, node_copy(t->arena, body) });
 }
 
 void trace_env(struct trace *t, const struct map *env, const struct map *base, enum trace_layer layer, const char *path,
 	       const struct dotenv_vars *vars)
 {
 	if (t)
-		ADD(t, envs, (struct trace_env){ env, base, path ? arena_strdup(t->arena, path) : NULL, layer,
+		TRACE_ADD(t->arena, t->envs, (struct trace_env){ env, base, path ? arena_strdup(t->arena, path) : NULL, layer,
 						 vars ? *vars : (struct dotenv_vars){ NULL, 0 } });
 }
 

@@ -51,7 +51,6 @@ struct trace_source {
 /* SERVICE has everything in BASE from another service. */
 struct trace_base {
 	const char *service, *base;
-	const struct source *from; /* file of the base */
 	struct pos at;             /* of `extends` */
 	const struct node *body;   /* of the base: a copy */
 };
@@ -73,6 +72,13 @@ struct trace_drop {
 		type *v;                                                                           \
 		size_t n, cap;                                                                     \
 	}
+/* Appends a value to the list L, which is ARENA's. */
+#define TRACE_ADD(arena, l, ...)                                                                   \
+	do {                                                                                       \
+		if ((l).n == (l).cap)                                                              \
+			arena_grow(arena, &(l).v, (l).n, &(l).cap, sizeof *(l).v);                 \
+		(l).v[(l).n++] = __VA_ARGS__;                                                      \
+	} while (0)
 struct trace {
 	struct arena *arena;
 	TRACE_LIST(struct trace_over) overs;
@@ -92,12 +98,10 @@ void trace_drop(struct trace *t, const char *const *keys, size_t n, const struct
 /* Remembers the strings of TREE that hold a `$`. To be called before they are replaced. */
 void trace_texts(struct trace *t, const struct node *tree, const struct map *env);
 void trace_source(struct trace *t, const struct source *src, enum trace_layer layer, const struct node *at);
-void trace_base(struct trace *t, const char *service, const char *base, const struct source *from, const struct node *at,
-		const struct node *body);
+void trace_base(struct trace *t, const char *service, const char *base, const struct node *at, const struct node *body);
 /* ENV is BASE under what PATH sets; several files in a row are told one by one. */
 void trace_env(struct trace *t, const struct map *env, const struct map *base, enum trace_layer layer, const char *path,
 	       const struct dotenv_vars *vars);
 
-bool pos_equal(struct pos a, struct pos b);
 /* The source's layer, NULL: not a file of this load. */
 const struct trace_source *trace_source_of(const struct trace *t, const struct source *src);

@@ -160,19 +160,21 @@ static void check_ulimits(struct project *p, const struct service *s)
 	}
 }
 
+const char *const service_runtimes[] = { "runc", "crun", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux", NULL };
+const char *const service_isolations[] = { "default", NULL };
+
 /* Words that mean something to other engines only. Who names another runtime or isolation counts on what that does: starting without it
  * would be worse than not at all. */
 static void check_words(struct project *p, const struct service *s)
 {
-	static const char *const runtimes[] = { "runc", "crun", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux", NULL };
-	static const char *const isolations[] = { "default", NULL }, *const users[] = { "host", NULL };
+	static const char *const users[] = { "host", NULL };
 	const struct {
 		const char *key, *value;
 		const char *const *words;
 		const char *why;
 	} rows[] = {
-		{ "runtime", s->runtime, runtimes, "is not there: containers are run by gantry itself, as runc does" },
-		{ "isolation", s->isolation, isolations, "does not exist on Linux, only 'default'" },
+		{ "runtime", s->runtime, service_runtimes, "is not there: containers are run by gantry itself, as runc does" },
+		{ "isolation", s->isolation, service_isolations, "does not exist on Linux, only 'default'" },
 		{ "userns_mode", s->userns_mode, users, "is not supported, only 'host'" },
 	};
 

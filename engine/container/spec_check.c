@@ -182,7 +182,7 @@ bool ctr_log_driver_foreign(const char *driver)
 {
 	static const char *const foreign[] = { "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "etwlogs", NULL };
 
-	return driver && in_list(foreign, driver, strlen(driver));
+	return driver && str_in(driver, foreign);
 }
 
 /* A foreign driver's options are its own. */
@@ -193,7 +193,7 @@ static int check_log(const struct log_spec *l, struct err *e)
 
 	if (ctr_log_driver_foreign(driver) || streq(driver, "none"))
 		return 0;
-	if (!in_list(ours, driver, strlen(driver))) {
+	if (!str_in(driver, ours)) {
 		err_set(e, EINVAL, "there is no logging driver '%s'", driver);
 		return err_hint(e, "json-file, local and none are there"), -EINVAL;
 	}

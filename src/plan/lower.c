@@ -454,14 +454,9 @@ static void lower_log(const struct service *s, struct ctr_spec *c)
 /* Who names another runtime or isolation counts on what that does (a GPU, a sandbox): starting without it would be worse than not at all. */
 static int check_engine(const struct service *s, struct err *e)
 {
-	static const char *const same[] = { "runc", "crun", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux", NULL };
-	const char *const *p = same;
-
-	while (s->runtime && *s->runtime && *p && !streq(*p, s->runtime))
-		p++;
-	if (!*p)
+	if (str0(s->runtime)[0] && !str_in(s->runtime, service_runtimes))
 		return err_set(e, EOPNOTSUPP, "runtime: '%s' is not there: containers are run by gantry itself, as runc does", s->runtime);
-	if (s->isolation && *s->isolation && !streq(s->isolation, "default"))
+	if (str0(s->isolation)[0] && !str_in(s->isolation, service_isolations))
 		return err_set(e, EOPNOTSUPP, "isolation: '%s' does not exist on Linux, only 'default'", s->isolation);
 	if (s->cpus > 0 && s->cpu_quota)
 		return err_set(e, EINVAL, "cpus and cpu_quota cannot both be set");
