@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { ETC_MAX = 1 << 20, HOST_NAME = 65 };
+enum { ETC_MAX = 1 << 20 };
 
 /* A host without the file: an empty one, as docker does. */
 static int read_host(const char *path, struct str *ret, struct err *e)
@@ -61,14 +61,13 @@ int host_etc_write(const struct dirs *d, const struct ctr_spec *s, char **ret_di
 	auto_free char *dir = dirs_root(d, "containers/%s", s->id);
 	AUTO_STR(hosts, 2 * ETC_MAX);
 	AUTO_STR(resolv, ETC_MAX);
-	AUTO_STR(name, 4 * HOST_NAME);
-	char host[HOST_NAME] = "";
+	AUTO_STR(name, 4 * CTR_HOSTNAME);
+	char host[CTR_HOSTNAME];
 
 	TRY(read_host("/etc/hosts", &hosts, e));
 	TRY(read_host("/etc/resolv.conf", &resolv, e));
 	add_hosts(&s->extra_hosts, &hosts);
-	(void)gethostname(host, sizeof(host) - 1);
-	str_addf(&name, "%s\n", s->hostname && *s->hostname ? s->hostname : host);
+	str_addf(&name, "%s\n", ctr_spec_hostname(s, host));
 	TRY(put(dir, "hosts", &hosts, e));
 	TRY(put(dir, "resolv.conf", &resolv, e));
 	TRY(put(dir, "hostname", &name, e));

@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/dirs.h"
 #include "base/err.h"
-#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/num.h"

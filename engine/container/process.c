@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/dirs.h"
 #include "base/err.h"
-#include "base/id.h"
 #include "base/str.h"
 #include "engine/container/spec.h"
 #include "engine/container/user.h"

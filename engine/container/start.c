@@ -21,7 +21,6 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fail.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"

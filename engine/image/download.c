@@ -125,8 +125,7 @@ static int check_platform(const char *config, const struct platform *want, bool 
 	TRY(config_info_parse(config, strlen(config), &info, e));
 	if (!*info.platform.arch)
 		return 0;
-	/* 386 runs on amd64, but who says amd64 means it. */
-	if (explicit && (platform_rank(want, &info.platform) < 0 || !streq(want->arch, info.platform.arch)))
+	if (explicit && !platform_is(want, &info.platform))
 		return only_for(&info.platform, want, e);
 	platform_host_most(&most);
 	if (platform_rank(want, &info.platform) >= 0 || (!explicit && platform_rank(&most, &info.platform) >= 0))

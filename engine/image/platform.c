@@ -162,6 +162,11 @@ int platform_rank(const struct platform *want, const struct platform *have)
 	return -1;
 }
 
+bool platform_is(const struct platform *want, const struct platform *have)
+{
+	return platform_rank(want, have) >= 0 && streq(want->arch, have->arch);
+}
+
 char *platform_text(const struct platform *p)
 {
 	return xasprintf("%s/%s%s%s", p->os, p->arch, *p->variant ? "/" : "", p->variant);

@@ -23,5 +23,7 @@ void platform_host_most(struct platform *p);
 int platform_parse(const char *text, struct platform *ret, struct err *e);
 /* How good HAVE is for a machine that is WANT: 0 is exact, larger is worse, < 0: does not run there. */
 int platform_rank(const struct platform *want, const struct platform *have);
+/* HAVE is what somebody who says WANT means: 386 runs on amd64, but is not it. */
+bool platform_is(const struct platform *want, const struct platform *have);
 /* "linux/arm/v7". Caller frees. */
 char *platform_text(const struct platform *p);

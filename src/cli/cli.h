@@ -66,7 +66,6 @@ struct app {
 	struct db *db;
 	int lock;                /* project lock, -1 */
 	const struct cmd *cmd;
-	bool host_shutdown;      /* what is stopped now is wanted as before: boot brings it back */
 	bool no_deps;            /* --no-deps: set before app_load_project */
 };
 

@@ -101,7 +101,6 @@ static int serve(struct app *app, const struct action *a, const char *project, s
 	int r;
 
 	app->name = project;
-	app->host_shutdown = a->kind == OP_CTR_STOP;
 	r = lock_project(&app->dirs, project, tell_waiting, (void *)project, &app->lock, e);
 	if (r >= 0)
 		r = serve_locked(app, a, e);

@@ -125,7 +125,7 @@ static void warn_ignored(const struct plan *p)
 int plan_runner_run(struct plan_runner *r, const struct plan *p, const char *what, struct err *e)
 {
 	struct app *app = r->app;
-	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .layers = (int)app->g.parallel, .host_shutdown = app->host_shutdown,
+	struct apply_options o = { .report = report, .arg = r, .parallel = (int)app->g.parallel, .layers = (int)app->g.parallel,
 				   .renew_anon_volumes = r->renew_anon_volumes };
 	int res;
 

@@ -5,15 +5,11 @@
  */
 #include "plan/apply.h"
 #include "base/alloc.h"
-#include "base/log.h"
-#include "base/str.h"
 #include "plan/apply_task.h"
 #include "plan/op_image.h"
 #include "plan/sweep.h"
 #include "state/db.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 static task_fn *const ops[OP_KINDS] = {

@@ -26,7 +26,6 @@ struct apply_options {
 	int parallel;          /* operations at once; <= 0: no limit */
 	int layers;            /* of images, at once; <= 0: a default */
 	bool renew_anon_volumes;
-	bool host_shutdown;    /* stops because the host goes down: what is wanted stays as it is */
 };
 struct apply;
 /* P may be NULL when the plan creates nothing. PLAN, DB, LOOP, P outlive it. */

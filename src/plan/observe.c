@@ -9,7 +9,6 @@
 #include "base/time.h"
 #include "compose/project.h"
 #include "engine/container/container.h"
-#include "engine/image/manifest.h"
 #include "engine/image/platform.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
@@ -168,16 +167,15 @@ static int when_checked(struct db *db, struct observed *o, const char *ref, stru
 }
 
 /* An image for another machine than the service wants is as good as none. What cannot be told counts as right. */
-static bool is_for(const char *config, const char *platform)
+static bool is_for(const struct image_row *row, const char *platform)
 {
-	AUTO_DONE(config_info_done) struct config_info info = { 0 };
-	struct platform want;
+	struct platform want, has;
 	AUTO_ERR(unclear);
 
-	if (!platform || !*platform || platform_parse(platform, &want, &unclear) < 0 || config_info_parse(config, strlen(config), &info, &unclear) < 0 ||
-	    !*info.platform.arch)
+	if (!platform || !*platform || platform_parse(platform, &want, &unclear) < 0)
 		return true;
-	return platform_rank(&want, &info.platform) >= 0 && streq(want.arch, info.platform.arch);
+	platform_set(&has, row->os, row->architecture, row->variant);
+	return !*has.arch || platform_is(&want, &has);
 }
 
 static int resolve_image(struct db *db, struct observed *o, const char *ref, const char *platform, struct err *e)
@@ -190,7 +188,7 @@ static int resolve_image(struct db *db, struct observed *o, const char *ref, con
 	r = image_resolve(db, ref, &row, e);
 	if (r < 0)
 		return err_wrap(e, "image '%s'", ref);
-	if (r > 0 || !is_for(row.config, platform))
+	if (r > 0 || !is_for(&row, platform))
 		return 0;
 	map_set(&o->images, ref, TAKE(row.id));
 	return when_checked(db, o, ref, e);

@@ -73,13 +73,12 @@ int op_ctr_start(struct task *t)
 
 int op_ctr_restart(struct task *t)
 {
-	struct cJSON *req = monitor_request("restart", t->op->ctr);
+	struct cJSON *req;
 
+	TRY(refresh_filter(t, t->op->ctr));
+	TRY(ctr_set_desired(t->a->db, t->op->ctr, DESIRED_RUNNING, &t->e));
+	req = monitor_request("restart", t->op->ctr);
 	json_add_int(req, "timeout_ns", t->a->plan->stop_timeout_ns);
-	if (refresh_filter(t, t->op->ctr) < 0 || ctr_set_desired(t->a->db, t->op->ctr, DESIRED_RUNNING, &t->e) < 0) {
-		json_free(req);
-		return -t->e.code;
-	}
 	return task_request(t, req, started);
 }
 
@@ -109,7 +108,7 @@ int op_stop_request(struct task *t, const char *id, task_fn *next)
 	int r;
 
 	json_add_int(req, "timeout_ns", t->a->plan->stop_timeout_ns);
-	if (t->a->o.host_shutdown)
+	if (t->a->plan->host)
 		json_add_bool(req, "host", true);
 	if (!t->cancel)
 		t->cancel = leave;
@@ -123,7 +122,7 @@ int op_stop_request(struct task *t, const char *id, task_fn *next)
 
 int op_ctr_stop(struct task *t)
 {
-	if (!t->a->o.host_shutdown)
+	if (!t->a->plan->host)
 		TRY(ctr_set_desired(t->a->db, t->op->ctr, DESIRED_STOPPED, &t->e));
 	return op_stop_request(t, t->op->ctr, done);
 }

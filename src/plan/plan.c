@@ -244,6 +244,7 @@ int builder_init(struct builder *b, const struct project *p, const struct observ
 	b->plan = xcalloc(1, sizeof *b->plan);
 	b->plan->arena = b->a;
 	b->plan->project = arena_strdup(b->a, o->project);
+	b->plan->host = opt->host;
 	b->plan->stop_timeout_ns = opt->stop_timeout_ns;
 	b->plan->wait_timeout_ns = opt->wait_timeout_ns;
 	if (p)

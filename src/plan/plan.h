@@ -75,6 +75,7 @@ struct plan {
 	int64_t stop_timeout_ns;     /* -1: each container's own */
 	int64_t wait_timeout_ns;     /* 0: none */
 	bool carry_on;               /* past a failure with all that does not depend on it (down, stop); else nothing more is begun */
+	bool host;                   /* the host goes down, or has come up: what is wanted stays as it is */
 };
 void plan_free(struct plan *p);
 DEFINE_AUTO(struct plan *, plan_free)

@@ -62,5 +62,5 @@ void plan_start_deps(struct builder *b, struct view *v, bool waits);
 const char *pull_policy_of(const struct builder *b, const struct service *s);
 /* Why the image REF, which is here, has to be asked for again; NULL: it has not. */
 const char *pull_due(const struct builder *b, const char *ref, const char *policy);
-/* One operation for all services that use it. */
-int plan_add_pull(struct builder *b, const struct service *s, const char *ref, const char *cause);
+/* KIND: a pull or a build. One operation for all services that use it. */
+int plan_add_image(struct builder *b, enum op_kind kind, const struct service *s, const char *ref, const char *cause);

@@ -54,14 +54,14 @@ const char *pull_due(const struct builder *b, const char *ref, const char *polic
 	return arena_printf(b->a, "pull policy %s, checked %s ago", policy, ago);
 }
 
-int plan_add_pull(struct builder *b, const struct service *s, const char *ref, const char *cause)
+int plan_add_image(struct builder *b, enum op_kind kind, const struct service *s, const char *ref, const char *cause)
 {
 	int op;
 
 	for (size_t i = 0; i < b->plan->n; i++) /* another service uses it too */
-		if (b->plan->ops[i].kind == OP_IMAGE_PULL && streq(b->plan->ops[i].name, ref))
+		if (b->plan->ops[i].kind == kind && streq(b->plan->ops[i].name, ref))
 			return (int)i;
-	op = plan_add(b, OP_IMAGE_PULL, PHASE_IMAGE, ref, cause);
+	op = plan_add(b, kind, PHASE_IMAGE, ref, cause);
 	plan_op(b, op)->service = s;
 	plan_op(b, op)->service_name = s->name;
 	plan_op(b, op)->platform = s->platform;
@@ -91,7 +91,7 @@ static void plan_service(struct builder *b, const struct view *v)
 	else if (!due && !streq(policy, "missing") && !streq(policy, "if_not_present"))
 		due = policy_age(policy) < 0 ? "pull" : NULL;
 	if (due)
-		plan_add_pull(b, v->s, ref, due);
+		plan_add_image(b, OP_IMAGE_PULL, v->s, ref, due);
 }
 
 int plan_pull(const struct project *p, const struct observed *o, const struct plan_options *opt, struct plan **ret, struct err *e)

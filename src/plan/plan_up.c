@@ -19,7 +19,7 @@ static int image_missing(struct builder *b, struct view *v, const char *ref, con
 		err_hint(e, "fetch it once with 'gantry image pull %s', or bring it with 'gantry image load'", ref);
 		return -ENOENT;
 	}
-	v->image_op = plan_add_pull(b, v->s, ref, "not present");
+	v->image_op = plan_add_image(b, OP_IMAGE_PULL, v->s, ref, "not present");
 	return 0;
 }
 
@@ -35,32 +35,19 @@ static const char *build_due(const struct builder *b, const struct view *v, cons
 	return map_has(&b->o->images, ref) || (v->s->image && streq(policy, "always")) ? NULL : "not present";
 }
 
-static int plan_build_image(struct builder *b, const struct view *v, const char *ref, const char *cause)
-{
-	int op;
-
-	for (size_t i = 0; i < b->plan->n; i++) /* another service uses it too */
-		if (b->plan->ops[i].kind == OP_IMAGE_BUILD && streq(b->plan->ops[i].name, ref))
-			return (int)i;
-	op = plan_add(b, OP_IMAGE_BUILD, PHASE_IMAGE, ref, cause);
-	plan_op(b, op)->service = v->s;
-	plan_op(b, op)->service_name = v->name;
-	return op;
-}
-
 static int plan_image(struct builder *b, struct view *v, struct err *e)
 {
 	const char *ref = service_image(v->s), *policy = pull_policy_of(b, v->s), *due = build_due(b, v, ref, policy);
 
 	if (due) {
-		v->image_op = plan_build_image(b, v, ref, due);
+		v->image_op = plan_add_image(b, OP_IMAGE_BUILD, v->s, ref, due);
 		return 0;
 	}
 	if (!map_has(&b->o->images, ref))
 		return image_missing(b, v, ref, policy, e);
 	due = b->opt->pulled || v->s->build ? NULL : pull_due(b, ref, policy);
 	if (due)
-		v->image_op = plan_add_pull(b, v->s, ref, due);
+		v->image_op = plan_add_image(b, OP_IMAGE_PULL, v->s, ref, due);
 	return 0;
 }
 

@@ -117,13 +117,17 @@ static void request_done(struct task *t)
 	t->request = NULL;
 }
 
+static void off(struct task *t)
+{
+	if (t->state == TASK_RUNNING)
+		t->a->running--;
+	watch_done(&t->timer);
+	request_done(t);
+}
+
 void task_skip(struct task *t)
 {
-	if (t->state == TASK_RUNNING) {
-		t->a->running--;
-		watch_done(&t->timer);
-		request_done(t);
-	}
+	off(t);
 	t->state = TASK_SKIPPED;
 	report_end(t);
 }
@@ -138,10 +142,7 @@ void task_end(struct task *t, int r)
 {
 	struct apply *a = t->a;
 
-	if (t->state == TASK_RUNNING)
-		a->running--;
-	watch_done(&t->timer);
-	request_done(t);
+	off(t);
 	if (r >= 0)
 		r = at_point(t, 1);
 	t->warned = r < 0 && is_warning(t);

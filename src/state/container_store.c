@@ -293,25 +293,10 @@ void ctr_row_correct(struct ctr_row *c, const char *boot_id, bool watched)
 {
 	bool alive = ctr_row_alive(c, boot_id);
 
-	switch (c->state) {
-	case CTR_RUNNING:
-	case CTR_PAUSED:
-	case CTR_STOPPING:
-		if (alive)
-			return;
-		break;
-	case CTR_STARTING:
-	case CTR_RESTARTING:
-		if (alive || watched)
-			return;
-		break;
-	case CTR_EXITED:
-		if (alive)
-			c->state = CTR_RUNNING;
+	if (c->state == CTR_EXITED && alive)
+		c->state = CTR_RUNNING;
+	if (!ctr_state_live(c->state) || alive || (watched && !ctr_state_runs(c->state)))
 		return;
-	default:
-		return;
-	}
 	c->state = CTR_EXITED;
 	c->exit_known = false;
 	c->exit_code = CTR_EXIT_UNKNOWN;

@@ -206,7 +206,7 @@ int sandbox_delete(struct db *db, const char *id, struct err *e)
 
 	if (r == -EBUSY)
 		return err_instead(e, EBUSY, "sandbox %.12s is in use by containers", id);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* ---- endpoints ---- */

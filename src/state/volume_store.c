@@ -82,7 +82,7 @@ static int run_by_name(struct db *db, int sql, const char *name, struct err *e)
 
 	if (r == -EBUSY)
 		return err_instead(e, EBUSY, "volume '%s' is in use by containers", name);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int volume_set_deleting(struct db *db, const char *name, struct err *e)
