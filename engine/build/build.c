@@ -545,7 +545,7 @@ static void build_done(struct build *b)
 int build_image(struct db *db, const struct build_options *o, char **ret_id, struct build_failure *failure, struct err *e)
 {
 	AUTO_DONE(build_done) struct build b = { .db = db, .dirs = db_dirs(db), .o = o, .tmp_fd = -1, .contexts = MAP_INIT(free_context), .tail = STR_INIT(TAIL_MAX),
-		.load = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1, .layers = MAP_INIT(new_layer_free) } };
+		.load = LOAD_INIT(db) };
 	struct df_place place = { 0, 0 };
 	int r = prepare(&b, &place, e);
 

@@ -25,6 +25,13 @@ char *blob_name(const char *digest)
 	return xasprintf("%.*s-%s", (int)strcspn(digest, ":"), digest, digest_hex_part(digest));
 }
 
+char *blob_path(const struct dirs *d, const char *digest)
+{
+	auto_free char *name = blob_name(digest);
+
+	return dirs_root(d, "images/blobs/%s", name);
+}
+
 static int open_whole(int dirfd, const char *name, int *ret_fd, struct err *e)
 {
 	*ret_fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -83,24 +90,22 @@ static bool is_right(const char *digest, const char *text, size_t n)
 
 int blob_put(const struct dirs *d, const char *digest, const char *text, size_t n, struct err *e)
 {
-	auto_free char *name = NULL, *path = NULL;
+	auto_free char *path = NULL;
 
 	if (!digest_is_valid(digest) || !is_right(digest, text, n))
 		return err_set(e, EBADMSG, "a document's digest is not %.80s", digest);
-	name = blob_name(digest);
-	path = dirs_root(d, "images/blobs/%s", name);
+	path = blob_path(d, digest);
 	return file_exists(path) ? 0 : file_replace(path, text, n, 0600, false, e);
 }
 
 int blob_read(const struct dirs *d, const char *digest, size_t max, char **ret, size_t *ret_n, struct err *e)
 {
-	auto_free char *name = NULL, *path = NULL, *text = NULL;
+	auto_free char *path = NULL, *text = NULL;
 	size_t n;
 
 	if (!digest_is_valid(digest))
 		return err_set(e, EINVAL, "'%.80s' is not a digest", digest);
-	name = blob_name(digest);
-	path = dirs_root(d, "images/blobs/%s", name);
+	path = blob_path(d, digest);
 	TRY(file_read(path, max, &text, &n, e));
 	if (!is_right(digest, text, n))
 		return err_set(e, EBADMSG, "'%s' has changed: its digest is not that of its name", path);

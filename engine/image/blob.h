@@ -19,8 +19,9 @@ struct db;
 struct dirs;
 struct err;
 struct gc;
-/* "sha256-HEX". Caller frees. */
+/* "sha256-HEX", and where it is. Callers free. */
 char *blob_name(const char *digest);
+char *blob_path(const struct dirs *d, const char *digest);
 /* 0: *RET_FD to read (*RET_WHOLE), or the locked part to append to. 1: somebody else downloads it: *RET_FD waits for the lock with flock(2), then ask
  * again with it closed. */
 int blob_open(int dirfd, const char *digest, bool *ret_whole, int *ret_fd, struct err *e);

@@ -134,7 +134,7 @@ static int commit(struct load *l, const struct image_row *base, const struct ima
 	TRY(document(base, how, "sha256:", &config, e));
 	free(TAKE(config));
 	TRY(load_prepare(l, e));
-	if (!streq(l->driver, "overlay"))
+	if (image_driver_copies(l->driver))
 		return err_set(e, ENOTSUP, "the storage driver '%s' does not keep what a container changed apart", l->driver);
 	TRY(copy_upper(l, how->upper, diff, &size, e));
 	TRY(document(base, how, diff, &config, e));
@@ -150,8 +150,7 @@ static int commit(struct load *l, const struct image_row *base, const struct ima
 
 int image_commit(struct db *db, const struct image_commit *how, char **ret_id, struct err *e)
 {
-	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
-		.layers = MAP_INIT(new_layer_free) };
+	AUTO_DONE(load_done) struct load l = LOAD_INIT(db);
 	AUTO_DONE(image_row_done) struct image_row base = { 0 };
 	char id[DIGEST_TEXT];
 	AUTO_STRV(names);

@@ -174,6 +174,11 @@ bool image_driver_copies(const char *driver)
 	return driver && !streq(driver, "overlay");
 }
 
+enum whiteout_form image_driver_form(const char *driver)
+{
+	return streq(driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE;
+}
+
 static const struct driver *driver_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(drivers); i++)

@@ -162,7 +162,7 @@ static int check_unlisted(const struct check *c, const struct layer_row *l, int 
 	auto_free char *digest = NULL;
 	bool verified;
 
-	TRY(image_program("digest", dir, streq(l->driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE, NULL, &packed, e));
+	TRY(image_program("digest", dir, image_driver_form(l->driver), NULL, &packed, e));
 	verified = streq(str0(json_str(packed, "diff")), l->diff_id);
 	if (l->tree_digest && !verified) {
 		json_add_str(json_add_array(answer, "lines"), NULL, "the list of its files is damaged or missing");
@@ -391,7 +391,7 @@ static int check_archives(struct db *db, struct fsck *f, struct err *e)
 
 	TRY(blob_list(db, &rows, e));
 	for (size_t i = 0; i < rows.n; i++) {
-		auto_free char *name = blob_name(rows.v[i].digest), *path = dirs_root(db_dirs(db), "images/blobs/%s", name);
+		auto_free char *name = blob_name(rows.v[i].digest), *path = blob_path(db_dirs(db), rows.v[i].digest);
 
 		if (streq(rows.v[i].origin, BLOB_LOADED) && !file_exists(path))
 			strv_addf(&fsck_add(f, FSCK_BLOB, FSCK_DAMAGED, name)->lines, "missing: the archive of layer %s", rows.v[i].chain_id);

@@ -20,7 +20,7 @@
 
 static bool blob_is_here(const struct dirs *d, const char *digest)
 {
-	auto_free char *name = blob_name(digest), *path = dirs_root(d, "images/blobs/%s", name);
+	auto_free char *path = blob_path(d, digest);
 
 	return file_exists(path);
 }
@@ -78,7 +78,7 @@ static int layer_alone(struct db *db, const char *chain, bool compress, struct c
 
 	TRY(r);
 	if (r == 0)
-		json_add_int(o, "form", streq(layer.driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE);
+		json_add_int(o, "form", image_driver_form(layer.driver));
 	r = blob_get(db, chain, &blob, e);
 	if (r != 0)
 		return r;

@@ -115,14 +115,14 @@ static int talk(struct load *l, const struct cJSON *request, struct err *e)
 
 static int save(struct db *db, const struct choice *c, int fd, struct err *e)
 {
-	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1, .out = fd,
-		.layers = MAP_INIT(new_layer_free) };
+	AUTO_DONE(load_done) struct load l = LOAD_INIT(db);
 	AUTO(json_free) struct cJSON *request = json_object();
 	auto_free char *path = dirs_root(db_dirs(db), "images");
 	auto_close int images = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (images < 0)
 		return err_sys(e, "open '%s'", path);
+	l.out = fd;
 	/* With the lock in hand nothing of it goes. */
 	TRY(load_open(&l, images, e));
 	json_add_str(request, "op", "save");

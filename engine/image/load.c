@@ -100,7 +100,7 @@ static int send_request(struct load *l, const char *op, const struct image_sourc
 	json_add_str(request, "op", op);
 	json_add_bool(request, "is_dir", is_dir);
 	json_add_str(request, "what", src->what);
-	json_add_int(request, "form", streq(l->driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE);
+	json_add_int(request, "form", image_driver_form(l->driver));
 	json_add_int(request, "max_bytes", (int64_t)MIN(load_layer_max(src), (uint64_t)INT64_MAX));
 	json_add_int(request, "max_entries", ENTRIES_DEFAULT);
 	json_add_int(request, "jobs", MAX(1, MIN(cpus, JOBS_MOST)));
@@ -360,12 +360,19 @@ static int blob_place(struct load *l, const struct new_layer *n, struct err *e)
 	return 0;
 }
 
-int load_sync_folder(const struct load *l, const char *name, struct err *e)
+static int sync_folder(const struct load *l, const char *name, struct err *e)
 {
 	auto_free char *path = dirs_root(l->dirs, "images/%s", name);
 	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || fsync(fd) < 0 ? err_sys(e, "write '%s' to disk", path) : 0;
+}
+
+int load_sync_names(const struct load *l, struct err *e)
+{
+	TRY(sync_folder(l, "layers", e));
+	TRY(sync_folder(l, "trees", e));
+	return sync_folder(l, "blobs", e);
 }
 
 /* Durable before any row says so: the data, then the names. */
@@ -386,9 +393,7 @@ int load_layers_place(struct load *l, struct err *e)
 			TRY(load_layer_place(l, n, e));
 		TRY(blob_place(l, n, e));
 	}
-	TRY(load_sync_folder(l, "layers", e));
-	TRY(load_sync_folder(l, "trees", e));
-	return load_sync_folder(l, "blobs", e);
+	return load_sync_names(l, e);
 }
 
 /* What is known of the same blob already stays: a repair reads from the archive that a pull brought. */
@@ -537,11 +542,12 @@ static int documents_keep(struct load *l, const struct cJSON *plan, struct err *
 
 int image_load(struct db *db, const struct image_source *src, struct strv *report, struct err *e)
 {
-	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
-		.layers = MAP_INIT(new_layer_free), .report = report, .src = src };
+	AUTO_DONE(load_done) struct load l = LOAD_INIT(db);
 	AUTO(json_free) struct cJSON *plan = NULL;
 	auto_close int lock = -1;
 
+	l.report = report;
+	l.src = src;
 	TRY(load_start(&l, "load", src, e));
 	TRY(hear(&l, &plan, e));
 	TRY(send_wants(&l, plan, e));
@@ -609,13 +615,13 @@ static int import_receive(struct load *l, char diff[DIGEST_TEXT], struct err *e)
 
 int image_import(struct db *db, const struct image_source *src, const struct image_import *how, char **ret_id, struct err *e)
 {
-	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
-		.layers = MAP_INIT(new_layer_free), .src = src };
+	AUTO_DONE(load_done) struct load l = LOAD_INIT(db);
 	auto_free char *config = NULL;
 	auto_close int lock = -1;
 	char diff[DIGEST_TEXT], id[DIGEST_TEXT];
 	AUTO_STRV(names);
 
+	l.src = src;
 	if (how->ref) {
 		AUTO_DONE(ref_done) struct ref ref = { 0 };
 

@@ -35,6 +35,8 @@ struct load {
 	const struct image_source *src;
 	size_t arrived;
 };
+#define LOAD_INIT(database)                                                                        \
+	((struct load){ .db = (database), .dirs = db_dirs(database), .layers_lock = -1, .tmp = -1, .sock = -1, .layers = MAP_INIT(new_layer_free) })
 
 void new_layer_free(void *layer);
 /* A folder of its own in images/tmp, the store's lock shared. */
@@ -51,8 +53,8 @@ struct new_layer *load_layer_new(struct load *l, const char *chain, const char *
 int load_commit_lock(struct load *l, int *ret_fd, struct err *e);
 /* Its folder to its place; its data must be durable before (syncfs). */
 int load_layer_place(struct load *l, struct new_layer *n, struct err *e);
-/* NAME of images/ to disk: "layers", "trees", "blobs". */
-int load_sync_folder(const struct load *l, const char *name, struct err *e);
+/* The names in the store's folders to disk. */
+int load_sync_names(const struct load *l, struct err *e);
 /* Its row, and that of its blob. */
 int load_layer_insert(struct load *l, const struct new_layer *n, struct err *e);
 /* All of l->layers: durable, then to their places; their rows. */

@@ -260,9 +260,7 @@ static int place_layers(struct image_pull *p, const struct item *i, struct err *
 		if (n && !load_layer_is_there(&p->l, n->chain))
 			TRY(load_layer_place(&p->l, n, e));
 	}
-	TRY(load_sync_folder(&p->l, "layers", e));
-	TRY(load_sync_folder(&p->l, "trees", e));
-	return load_sync_folder(&p->l, "blobs", e);
+	return load_sync_names(&p->l, e);
 }
 
 static int keep_documents(struct image_pull *p, const struct item *i, struct err *e)
@@ -515,7 +513,7 @@ static int send_request(struct image_pull *p, struct err *e)
 
 	json_add_str(request, "op", "pull");
 	json_add_str(request, "root", p->l.dirs->root);
-	json_add_int(request, "form", streq(p->l.driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE);
+	json_add_int(request, "form", image_driver_form(p->l.driver));
 	json_add_int(request, "max_bytes", (int64_t)MIN(load_layer_max(&none), (uint64_t)INT64_MAX));
 	json_add_int(request, "max_entries", ENTRIES_DEFAULT);
 	json_add_int(request, "jobs", p->o.jobs > 0 ? p->o.jobs : MAX(JOBS_DEFAULT, (int)sysconf(_SC_NPROCESSORS_ONLN)));
@@ -556,7 +554,7 @@ int image_pull_start(struct db *db, struct loop *loop, const struct image_pull_i
 {
 	AUTO(image_pull_free) struct image_pull *p = xcalloc(1, sizeof(*p));
 
-	p->l = (struct load){ .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1, .layers = MAP_INIT(new_layer_free) };
+	p->l = LOAD_INIT(db);
 	p->loop = loop;
 	p->o = *o;
 	p->blobs = -1;

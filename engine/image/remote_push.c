@@ -98,8 +98,7 @@ static int talk(struct load *l, const struct cJSON *request, const struct image_
 
 int image_push(struct db *db, const char *ref, const struct image_push_options *o, char **ret_digest, struct err *e)
 {
-	AUTO_DONE(load_done) struct load l = { .db = db, .dirs = db_dirs(db), .layers_lock = -1, .tmp = -1, .sock = -1,
-		.layers = MAP_INIT(new_layer_free) };
+	AUTO_DONE(load_done) struct load l = LOAD_INIT(db);
 	AUTO_DONE(image_row_done) struct image_row row = { 0 };
 	AUTO_DONE(image_remotes_done) struct image_remotes known = { 0 };
 	AUTO_DONE(ref_done) struct ref target = { 0 };

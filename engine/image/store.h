@@ -44,6 +44,8 @@ int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, 
 int image_layer_merge(const struct dirs *d, const char *chain_id, bool over, int dirfd, struct err *e);
 /* A container's root is a folder of its own (copy, btrfs), not layers that are mounted. NULL: overlay. */
 bool image_driver_copies(const char *driver);
+/* How its layers say that something is gone. */
+enum whiteout_form image_driver_form(const char *driver);
 /* Its root hides everything below (.wh..wh..opq in the root), which overlayfs itself does not do. */
 bool layer_is_opaque(const struct dirs *d, const char *chain_id);
 /* Removes a name, or (id) all names and the image; layers that nobody uses go. -EBUSY naming the containers that use it unless FORCE. Reports what

@@ -95,7 +95,7 @@ static int commit_one(struct app *app, const struct commit_opts *o, const struct
 	AUTO_ERR(second);
 	int r;
 
-	if (spec->layers_driver && !streq(spec->layers_driver, "overlay")) {
+	if (image_driver_copies(spec->layers_driver)) {
 		err_set(e, ENOTSUP, "the storage driver '%s' does not keep what a container changed apart", spec->layers_driver);
 		err_hint(e, "gantry export %s | gantry image import - NAME", str0(c->service));
 		return -ENOTSUP;

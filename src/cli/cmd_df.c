@@ -237,7 +237,7 @@ static int count_blobs(struct df *d, struct err *e)
 	TRY(blob_list(d->app->db, &rows, e));
 	for (size_t i = 0; i < rows.n; i++) {
 		const struct blob_row *b = &rows.v[i];
-		auto_free char *name = blob_name(b->digest), *path = dirs_root(db_dirs(d->app->db), "images/blobs/%s", name);
+		auto_free char *path = blob_path(db_dirs(d->app->db), b->digest);
 		int64_t bytes = usage_of(AT_FDCWD, path);
 
 		if (!bytes || !map_set(&seen, b->digest, d))
