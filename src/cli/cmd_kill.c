@@ -36,14 +36,6 @@ static int is_paused(const struct ctr_row *c)
 	return c->state == CTR_PAUSED;
 }
 
-static bool any(const struct ctr_rows *rows, const struct each *x)
-{
-	for (size_t i = 0; i < rows->n; i++)
-		if (x->wants(&rows->v[i]))
-			return true;
-	return false;
-}
-
 static int on_services(struct app *app, const struct strv *services, bool orphans, const struct each *x, struct err *e)
 {
 	struct ctr_rows rows = CTR_ROWS_INIT;
@@ -51,8 +43,6 @@ static int on_services(struct app *app, const struct strv *services, bool orphan
 
 	if (r >= 0)
 		r = each_container(app, &rows, x, e);
-	if (r >= 0 && streq(x->op, "kill") && !any(&rows, x))
-		fprintf(stderr, "no container to kill\n");
 	ctr_rows_done(&rows);
 	return r;
 }
@@ -60,7 +50,8 @@ static int on_services(struct app *app, const struct strv *services, bool orphan
 static int kill_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct kill_opts *o = opts;
-	struct each x = { .op = "kill", .doing = "Killing", .done = "Killed", .signal = o->signal ? o->signal : "SIGKILL", .wants = is_alive };
+	struct each x = { .op = "kill", .doing = "Killing", .done = "Killed", .signal = o->signal ? o->signal : "SIGKILL", .wants = is_alive,
+			  .none = "no container to kill" };
 	int sig;
 
 	if (proc_signal_parse(x.signal, &sig, e) < 0)

@@ -47,68 +47,52 @@ static void create_init(void *opts)
 	*(struct create_opts *)opts = (struct create_opts){ .driver = "bridge", .ipam_driver = "default", .ipv4 = true };
 }
 
-struct subnets {
-	struct subnet_row *v;
-	size_t n;
-};
-
-static void subnets_done(struct subnets *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->v[i].cidr);
-		free(l->v[i].gateway);
-		free(l->v[i].ip_range);
-		free(l->v[i].aux);
-	}
-	free(l->v);
-}
-
 /* The subnet that ADDRESS is in. WHAT: the option, for errors. */
-static int subnet_with(struct subnets *l, const char *what, const struct addr *a, const char *text, struct subnet_row **ret, struct err *e)
+static int subnet_with(struct network_row *n, const char *what, const struct addr *a, const char *text, struct subnet_row **ret, struct err *e)
 {
-	for (size_t i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < n->nsubnets; i++) {
 		struct cidr c;
 
-		TRY(cidr_parse(l->v[i].cidr, &c, e));
+		TRY(cidr_parse(n->subnets[i].cidr, &c, e));
 		if (!cidr_has(&c, a))
 			continue;
-		*ret = &l->v[i];
+		*ret = &n->subnets[i];
 		return 0;
 	}
-	if (!l->n)
+	if (!n->nsubnets)
 		return err_set(e, EINVAL, "%s '%s': every network that has one needs a --subnet", what, text);
 	return err_set(e, EINVAL, "%s '%s': no matching subnet", what, text);
 }
 
-static int add_gateway(struct subnets *l, const char *text, struct err *e)
+static int add_gateway(struct network_row *n, const char *text, struct err *e)
 {
 	struct subnet_row *row;
 	struct addr a;
 
 	if (addr_parse(text, &a, e) < 0)
 		return err_wrap(e, "--gateway");
-	TRY(subnet_with(l, "--gateway", &a, text, &row, e));
+	TRY(subnet_with(n, "--gateway", &a, text, &row, e));
 	if (row->gateway)
 		return err_set(e, EINVAL, "--gateway '%s': subnet %s has %s already", text, row->cidr, row->gateway);
 	row->gateway = xstrdup(text);
 	return 0;
 }
 
-static int add_range(struct subnets *l, const char *text, struct err *e)
+static int add_range(struct network_row *n, const char *text, struct err *e)
 {
 	struct subnet_row *row;
 	struct cidr c;
 
 	if (cidr_parse(text, &c, e) < 0)
 		return err_wrap(e, "--ip-range");
-	TRY(subnet_with(l, "--ip-range", &c.a, text, &row, e));
+	TRY(subnet_with(n, "--ip-range", &c.a, text, &row, e));
 	if (row->ip_range)
 		return err_set(e, EINVAL, "--ip-range '%s': subnet %s has %s already", text, row->cidr, row->ip_range);
 	row->ip_range = xstrdup(text);
 	return 0;
 }
 
-static int add_aux(struct subnets *l, const char *text, struct err *e)
+static int add_aux(struct network_row *n, const char *text, struct err *e)
 {
 	AUTO(json_free) struct cJSON *o = NULL;
 	const char *eq = strchr(text, '=');
@@ -119,7 +103,7 @@ static int add_aux(struct subnets *l, const char *text, struct err *e)
 		return err_set(e, EINVAL, "--aux-address '%s': expected NAME=ADDRESS", text);
 	if (addr_parse(eq + 1, &a, e) < 0)
 		return err_wrap(e, "--aux-address");
-	TRY(subnet_with(l, "--aux-address", &a, text, &row, e));
+	TRY(subnet_with(n, "--aux-address", &a, text, &row, e));
 	if (row->aux)
 		TRY(json_parse(row->aux, strlen(row->aux), "--aux-address", &o, e));
 	else
@@ -132,24 +116,24 @@ static int add_aux(struct subnets *l, const char *text, struct err *e)
 	return 0;
 }
 
-static int read_subnets(const struct create_opts *o, struct subnets *ret, struct err *e)
+static int read_subnets(const struct create_opts *o, struct network_row *ret, struct err *e)
 {
 	static const struct {
 		size_t offset;
-		int (*add)(struct subnets *l, const char *text, struct err *e);
+		int (*add)(struct network_row *n, const char *text, struct err *e);
 	} lists[] = {
 		{ offsetof(struct create_opts, gateways), add_gateway },
 		{ offsetof(struct create_opts, ranges), add_range },
 		{ offsetof(struct create_opts, aux), add_aux },
 	};
 
-	ret->v = xcalloc(o->subnets.n + 1, sizeof(*ret->v));
+	ret->subnets = xcalloc(o->subnets.n + 1, sizeof(*ret->subnets));
 	for (size_t i = 0; i < o->subnets.n; i++) {
 		struct cidr c;
 
 		if (cidr_parse(o->subnets.v[i], &c, e) < 0)
 			return err_wrap(e, "--subnet");
-		ret->v[ret->n++] = (struct subnet_row){ .cidr = xstrdup(o->subnets.v[i]) };
+		ret->subnets[ret->nsubnets++] = (struct subnet_row){ .cidr = xstrdup(o->subnets.v[i]) };
 	}
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		const struct strv *texts = (const void *)((const char *)o + lists[i].offset);
@@ -178,8 +162,7 @@ static int check_options(const struct create_opts *o, const char *options, struc
 static int create_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct create_opts *o = opts;
-	AUTO_DONE(network_row_done) struct network_row row = { 0 };
-	AUTO_DONE(subnets_done) struct subnets subnets = { 0 };
+	AUTO_DONE(network_row_done) struct network_row row = { 0 }, asked = { 0 };
 	auto_free char *labels = NULL, *options = NULL;
 	char id[NETWORK_VIEW_ID + 1];
 	int r;
@@ -187,11 +170,11 @@ static int create_run(struct app *app, void *opts, const struct strv *args, stru
 	TRY(object_options(&o->labels, "--label", false, &labels, e));
 	TRY(object_options(&o->options, "--opt", true, &options, e));
 	TRY(check_options(o, options, e));
-	TRY(read_subnets(o, &subnets, e));
+	TRY(read_subnets(o, &asked, e));
 
 	const struct network_want want = {
 		.name = args->v[0], .driver = o->driver, .options = options, .labels = labels, .internal = o->internal,
-		.attachable = o->attachable, .ipv4 = o->ipv4, .ipv6 = o->ipv6, .subnets = subnets.v, .nsubnets = subnets.n,
+		.attachable = o->attachable, .ipv4 = o->ipv4, .ipv6 = o->ipv6, .subnets = asked.subnets, .nsubnets = asked.nsubnets,
 	};
 
 	r = app->g.dry_run ? network_by_name(app->db, args->v[0], &row, e) == 0 : network_create(app->db, &want, &row, e);
@@ -235,7 +218,6 @@ static const char *const filter_names[FILTERS] = {
 	[FILTER_DANGLING] = "dangling", [FILTER_DRIVER] = "driver", [FILTER_ID] = "id", [FILTER_LABEL] = "label", [FILTER_NAME] = "name",
 	[FILTER_TYPE] = "type",
 };
-enum { LS_FILTERS = (1 << FILTERS) - 1, PRUNE_FILTERS = 1 << FILTER_LABEL };
 
 static int filter_one(struct db *db, const void *object, int kind, const char *value, struct err *e)
 {
@@ -268,21 +250,9 @@ static int filter_one(struct db *db, const void *object, int kind, const char *v
 	}
 }
 
-static int passes(struct db *db, const struct network_row *n, const struct strv *filters, unsigned known, struct err *e)
-{
-	const struct filters f = { filter_names, FILTERS, known, FILTER_LABEL, filter_one };
-
-	return filters_pass(&f, filters, db, n, e);
-}
-
-/* Filters are wrong also where there is nothing to filter. */
-static int check_filters(struct db *db, const struct strv *filters, unsigned known, struct err *e)
-{
-	const struct network_row none = { .name = (char *)"", .driver = (char *)"", .labels = (char *)"{}" };
-	int r = passes(db, &none, filters, known, e);
-
-	return MIN(r, 0);
-}
+static const struct network_row no_network = { .name = (char *)"", .driver = (char *)"", .labels = (char *)"{}" };
+static const struct filters ls_filters = { filter_names, FILTERS, (1 << FILTERS) - 1, FILTER_LABEL, &no_network, filter_one };
+static const struct filters prune_filters = { filter_names, FILTERS, 1 << FILTER_LABEL, FILTER_LABEL, &no_network, filter_one };
 
 /* "2026-11-25 07:54:30.298762967 +0000 UTC", as docker network ls has it */
 static char *created_text(int64_t ns)
@@ -331,7 +301,7 @@ static int ls_run(struct app *app, void *opts, const struct strv *args, struct e
 	int r = 0;
 
 	(void)args;
-	TRY(check_filters(app->db, &o->filter, LS_FILTERS, e));
+	TRY(filters_check(&ls_filters, &o->filter, app->db, e));
 	TRY(network_list(app->db, NULL, &all, e));
 	TRY(format_new(o->format, columns, 4, false, &f, e));
 	if (all.n)
@@ -341,7 +311,7 @@ static int ls_run(struct app *app, void *opts, const struct strv *args, struct e
 
 		if (all.v[i].deleting)
 			continue;
-		r = passes(app->db, &all.v[i], &o->filter, LS_FILTERS, e);
+		r = filters_pass(&ls_filters, &o->filter, app->db, &all.v[i], e);
 		if (r > 0 && o->quiet) {
 			network_view_id(&app->dirs, all.v[i].id, id);
 			printf("%.*s\n", o->no_trunc ? NETWORK_VIEW_ID : ID_SHORT, id);
@@ -469,12 +439,12 @@ static int prune_run(struct app *app, void *opts, const struct strv *args, struc
 	AUTO_STRV(gone);
 
 	(void)args;
-	TRY(check_filters(app->db, &o->filter, PRUNE_FILTERS, e));
+	TRY(filters_check(&prune_filters, &o->filter, app->db, e));
 	if (!o->force && !app->g.dry_run && !object_agreed("Remove all networks that no container uses?"))
 		return 0;
 	TRY(network_list(app->db, NULL, &all, e));
 	for (size_t i = 0; i < all.n; i++) {
-		int r = passes(app->db, &all.v[i], &o->filter, PRUNE_FILTERS, e);
+		int r = filters_pass(&prune_filters, &o->filter, app->db, &all.v[i], e);
 
 		if (r > 0)
 			r = prune_one(app, &all.v[i], e);

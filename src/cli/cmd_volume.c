@@ -137,21 +137,10 @@ static int filter_one(struct db *db, const void *object, int kind, const char *v
 	}
 }
 
-static int passes(struct db *db, const struct volume_row *v, const struct strv *filters, unsigned known, struct err *e)
-{
-	const struct filters f = { filter_names, FILTERS, known, FILTER_LABEL, filter_one };
-
-	return filters_pass(&f, filters, db, v, e);
-}
-
-/* Filters are wrong also where there is nothing to filter. */
-static int check_filters(struct db *db, const struct strv *filters, unsigned known, struct err *e)
-{
-	const struct volume_row none = { .name = (char *)"", .labels = (char *)"{}" };
-	int r = passes(db, &none, filters, known, e);
-
-	return MIN(r, 0);
-}
+enum { LS_FILTERS = 1 << FILTER_DANGLING | 1 << FILTER_DRIVER | 1 << FILTER_LABEL | 1 << FILTER_NAME };
+static const struct volume_row no_volume = { .name = (char *)"", .labels = (char *)"{}" };
+static const struct filters ls_filters = { filter_names, FILTERS, LS_FILTERS, FILTER_LABEL, &no_volume, filter_one };
+static const struct filters prune_filters = { filter_names, FILTERS, 1 << FILTER_LABEL | 1 << FILTER_ALL, FILTER_LABEL, &no_volume, filter_one };
 
 static int by_name(const void *a, const void *b)
 {
@@ -160,11 +149,10 @@ static int by_name(const void *a, const void *b)
 
 static int list(struct app *app, const struct ls_opts *o, struct volume_rows *all, const struct strv *only, struct err *e)
 {
-	enum { KNOWN = 1 << FILTER_DANGLING | 1 << FILTER_DRIVER | 1 << FILTER_LABEL | 1 << FILTER_NAME };
 	struct format *f;
 	int r;
 
-	TRY(check_filters(app->db, &o->filter, KNOWN, e));
+	TRY(filters_check(&ls_filters, &o->filter, app->db, e));
 	TRY(format_new(o->format, columns, 2, false, &f, e));
 	if (all->n)
 		qsort(all->v, all->n, sizeof(*all->v), by_name);
@@ -174,7 +162,7 @@ static int list(struct app *app, const struct ls_opts *o, struct volume_rows *al
 
 		if (v->deleting || (only && !strv_has(only, v->name)))
 			continue;
-		r = passes(app->db, v, &o->filter, KNOWN, e);
+		r = filters_pass(&ls_filters, &o->filter, app->db, v, e);
 		if (r > 0 && o->quiet)
 			printf("%s\n", v->name);
 		else if (r > 0)
@@ -208,7 +196,7 @@ static const struct opt inspect_rows[] = {
 	OPT_END
 };
 
-static int no_volume(const char *name, struct err *e)
+static int not_found(const char *name, struct err *e)
 {
 	err_set(e, ENOENT, "get %s: no such volume", name);
 	err_hint(e, "'gantry volume ls' lists them");
@@ -220,7 +208,7 @@ static int find(struct db *db, const char *name, struct volume_row *ret, struct 
 {
 	int r = volume_get(db, name, ret, e);
 
-	return r == 1 || (r == 0 && ret->deleting) ? no_volume(name, e) : r;
+	return r == 1 || (r == 0 && ret->deleting) ? not_found(name, e) : r;
 }
 
 static int inspect_add(struct app *app, const char *name, void *arg, struct cJSON *list, struct err *e)
@@ -260,7 +248,7 @@ static int rm_one(struct app *app, const char *name, void *arg, struct err *e)
 	int r = volume_get(app->db, name, &v, e);
 
 	if (r == 1 && !o->force)
-		return no_volume(name, e);
+		return not_found(name, e);
 	if (r == 0 && !app->g.dry_run)
 		r = volume_remove(app->db, name, e);
 	if (r >= 0)
@@ -326,7 +314,6 @@ static int prune_one(struct app *app, const struct volume_row *v, struct strv *g
 
 static int prune_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
-	enum { KNOWN = 1 << FILTER_LABEL | 1 << FILTER_ALL };
 	const struct prune_opts *o = opts;
 	AUTO_DONE(volume_rows_done) struct volume_rows all = { 0 };
 	AUTO_STRV(gone);
@@ -335,13 +322,13 @@ static int prune_run(struct app *app, void *opts, const struct strv *args, struc
 
 	(void)args;
 	TRY(filter_all(o, &named, e));
-	TRY(check_filters(app->db, &o->filter, KNOWN, e));
+	TRY(filters_check(&prune_filters, &o->filter, app->db, e));
 	if (!o->force && !app->g.dry_run &&
 	    !object_agreed(named ? "Remove all volumes that no container uses?" : "Remove all anonymous volumes that no container uses?"))
 		return 0;
 	TRY(volume_list(app->db, NULL, &all, e));
 	for (size_t i = 0; i < all.n; i++) {
-		int r = passes(app->db, &all.v[i], &o->filter, KNOWN, e);
+		int r = filters_pass(&prune_filters, &o->filter, app->db, &all.v[i], e);
 
 		if (r > 0 && (named || all.v[i].anonymous))
 			r = prune_one(app, &all.v[i], &gone, &size, e);

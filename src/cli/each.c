@@ -9,6 +9,7 @@
 #include "engine/monitor/control.h"
 #include "state/container_store.h"
 #include <errno.h>
+#include <stdio.h>
 
 /* One socket per request: the monitor answers each when it is done. */
 static int send_one(struct app *app, const struct ctr_row *c, const struct each *x, int *ret_sock, struct err *e)
@@ -35,6 +36,7 @@ int each_container(struct app *app, const struct ctr_rows *rows, const struct ea
 {
 	AUTO(progress_free) struct progress *p = progress_new(app, "Running");
 	auto_free int *socks = xcalloc(rows->n + 1, sizeof *socks);
+	size_t meant = 0;
 
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct ctr_row *c = &rows->v[i];
@@ -44,6 +46,7 @@ int each_container(struct app *app, const struct ctr_rows *rows, const struct ea
 		socks[i] = -1;
 		if (x->wants && !x->wants(c))
 			continue;
+		meant++;
 		progress_event(p, name, PROGRESS_WORKING, x->doing);
 		if (app->g.dry_run) {
 			progress_event(p, name, PROGRESS_DONE, x->done);
@@ -69,5 +72,7 @@ int each_container(struct app *app, const struct ctr_rows *rows, const struct ea
 		}
 		close(socks[i]);
 	}
+	if (!meant && x->none)
+		fprintf(stderr, "%s\n", x->none);
 	return e->code ? -e->code : 0;
 }

@@ -14,6 +14,7 @@ struct each {
 	const char *op;              /* "kill" */
 	const char *doing, *done;    /* "Killing", "Killed" */
 	const char *signal;          /* "kill": the signal, NULL */
+	const char *none;            /* said when no container is meant, NULL: nothing */
 	/* Which containers are meant, NULL: all. */
 	int (*wants)(const struct ctr_row *c);
 };

@@ -33,3 +33,8 @@ int filters_pass(const struct filters *f, const struct strv *given, struct db *d
 	}
 	return asked == met;
 }
+
+int filters_check(const struct filters *f, const struct strv *given, struct db *db, struct err *e)
+{
+	return MIN(filters_pass(f, given, db, f->none, e), 0);
+}

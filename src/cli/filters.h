@@ -14,8 +14,11 @@ struct filters {
 	size_t n;
 	unsigned known;              /* a bit a kind: those that the command takes */
 	int label;                   /* the kind of which all have to hold */
+	const void *none;            /* an object of which nothing is known */
 	/* Does OBJECT pass? 1, 0, or < 0 for a VALUE that means nothing. */
 	int (*one)(struct db *db, const void *object, int kind, const char *value, struct err *e);
 };
+/* Filters are wrong also where there is nothing to filter. 0, or < 0. */
+int filters_check(const struct filters *f, const struct strv *given, struct db *db, struct err *e);
 /* 1: OBJECT passes all of GIVEN. */
 int filters_pass(const struct filters *f, const struct strv *given, struct db *db, const void *object, struct err *e);
