@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import fixed_point
 
@@ -47,35 +46,19 @@ def check(job):
     (name, words, cwd, env), count = job
     code, out, _ = fixed_point.gantry([*words, "--format", "json"], cwd, env)
     if code:
-        return name, 0, []
+        return 0, []
     values = list(leaves(json.loads(out), ""))
     values = values[len(name) % max(1, len(values) // count)::max(1, len(values) // count)][:count]
     found = []
     for path, value in values:
         code, out, error = fixed_point.gantry([*words, "--format", "json", "--explain", path], cwd, env)
         found.append(error.strip() if code else wrong(path, value, json.loads(out), cwd))
-    return name, len(found), [f for f in found if f]
+    mistakes = [f"{name}: {text}" for text in found if text]
+    return len(found) - len(mistakes), mistakes
 
 
 def main():
-    jobs = [(job, 40) for job in fixed_point.cases(sys.argv[2])]
-    folder = os.path.join(sys.argv[3], "cases") if len(sys.argv) > 3 else ""
-    if os.path.isdir(folder):
-        jobs += [(job, 2) for job in fixed_point.goldens(folder)]
-    else:
-        print("skipped: no goldens")
-    passed = failed = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, tried, mistakes in pool.map(check, jobs):
-            passed += tried - len(mistakes)
-            failed += len(mistakes)
-            for text in mistakes:
-                print(f"not ok {name}: {text}")
-    if passed < 200:
-        print("not ok: too few values were asked for")
-        failed += 1
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0
+    return fixed_point.run(check, 200, "too few values were asked for", lambda job: (job, 40), lambda job: (job, 2))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ df() { # df DIR <<Dockerfile
 	cat >"$T/$1/Dockerfile"
 }
 
-id_of() { gantry image inspect -f '{{.Id}}' "$1"; }
-
 @test "a build runs, and again it is cached and the same image" {
 	df one <<'D'
 FROM tiny:1 AS a

@@ -3,13 +3,6 @@
 
 load lib
 
-no() { # STATUS TEXT CMD…: it fails like that
-	local code=$1 want=$2
-	shift 2
-	run gantry "$@"
-	[ "$status" = "$code" ] && [[ $output == *"$want"* ]] || { echo "gantry $*: $status $output"; return 1; }
-}
-
 @test "run: ends with 1 when nobody reads any more; its container goes on, and with --rm goes at its end" {
 	project pipes <<<'services: {a: {image: "tiny:1", stop_signal: SIGKILL}}'
 	run bash -c 'gantry run -q -T --rm --name pipes-x a sh -c "while [ ! -e /go ]; do echo y; sleep 0.1; done" </dev/null 2>err 3>&- | head -n 1; echo "${PIPESTATUS[0]}"'

@@ -14,9 +14,8 @@ filesystem() { # TYPE OPTION…
 	export GANTRY_ROOT=$T/fs/root GANTRY_RUN=$T/fs-run
 }
 teardown() {
-	local p
 	unset GANTRY_STORAGE
-	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	take_all_down
 	if mountpoint -q "$T/fs"; then umount "$T/fs" || umount -l "$T/fs"; fi
 	rm -f "$T/disk"
 }
@@ -90,6 +89,15 @@ PY
 	[ -z "$(ls -A "$GANTRY_ROOT/images/layers")" ]
 }
 
+# big_image: big:1, ours and 60 MB
+big_image() {
+	mkdir "$T/big"
+	cp -a "$T/image/." "$T/big"
+	head -c 60M /dev/urandom >"$T/big/large"
+	gantry image import --change 'CMD ["sleep", "1000"]' "$T/big" big:1
+	rm -r "$T/big"
+}
+
 @test "ext4: overlay, copy" { filesystem ext4 && works overlay && works copy; }
 @test "xfs: overlay, copy with reflinks" { filesystem xfs && works overlay && works copy; }
 @test "btrfs: overlay, copy with reflinks, snapshots" { filesystem btrfs && works overlay && works copy && works btrfs; }
@@ -97,11 +105,7 @@ PY
 @test "snapshots: a root costs nothing, is made once for an image, and goes with it" {
 	filesystem btrfs
 	export GANTRY_STORAGE=btrfs
-	mkdir "$T/big"
-	cp -a "$T/image/." "$T/big"
-	head -c 60M /dev/urandom >"$T/big/large"
-	gantry image import --change 'CMD ["sleep", "1000"]' "$T/big" big:1
-	rm -r "$T/big"
+	big_image
 	project snaps <<<$'services: {a: {image: "big:1"}}'
 	# killed while the image's root is made: the next one makes it
 	GANTRY_FP="image.flat.rename=kill9" gantry up -d || true
@@ -128,11 +132,7 @@ PY
 @test "a copy shares its data where the file system has reflinks" {
 	filesystem btrfs
 	export GANTRY_STORAGE=copy
-	mkdir "$T/big"
-	cp -a "$T/image/." "$T/big"
-	head -c 60M /dev/urandom >"$T/big/large"
-	gantry image import --change 'CMD ["sleep", "1000"]' "$T/big" big:1
-	rm -r "$T/big"
+	big_image
 	project reflinks <<<$'services: {a: {image: "big:1", scale: 4}}'
 	sync -f "$T/fs"
 	before=$(df --output=used -m "$T/fs" | tail -1)

@@ -7,7 +7,7 @@ setup_file() {
 	for p in python3 zstd gcc; do command -v $p >/dev/null || skip "needs $p"; done
 	T=$(mktemp -d "${TMPDIR:-/tmp}/gantry-it.XXXXXX")
 	export T GANTRY_ROOT=$T/root GANTRY_RUN=$T/run COMPOSE_ANSI=never DOCKER_CONFIG=$T/docker ODD
-	ODD=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	ODD=$(port)
 	# a library that leaves a trace in the root that it is loaded in, and in $T when it still sees that
 	cat >"$T/evil.c" <<-C
 		#include <fcntl.h>

@@ -3,7 +3,6 @@
 load lib
 load registries
 
-other() { export GANTRY_ROOT=$T/other-$1 GANTRY_RUN=$T/other-run-$1; }
 # store NAME: one with a loaded, an imported, a built image
 store() {
 	other "$1"

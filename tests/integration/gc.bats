@@ -2,8 +2,6 @@
 # What leaves the store and when: gc, df, image prune; what killed commands left, and what others are using just then.
 load lib
 
-# other NAME: another store, until the end of the test
-other() { export GANTRY_ROOT=$T/other-$1 GANTRY_RUN=$T/other-run-$1; }
 # base: an image of a tar archive, in this store
 base() {
 	[ -e "$T/base.tar" ] || tar -C "$T/image" -cf "$T/base.tar" .

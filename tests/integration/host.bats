@@ -33,8 +33,7 @@ end_boot() {
 	BOOTED=
 }
 teardown() {
-	local p
-	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	take_all_down
 	end_boot
 	return 0
 }

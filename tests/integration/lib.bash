@@ -44,6 +44,24 @@ take_all_down() {
 	return 0
 }
 
+# no STATUS TEXT ARG…: gantry ARG… fails like that
+no() {
+	local code=$1 want=$2
+	shift 2
+	run gantry "$@"
+	[ "$status" = "$code" ] && [[ $output == *"$want"* ]] || { echo "gantry $*: $status $output"; return 1; }
+}
+
+# other NAME: another store, until the end of the test
+other() { export GANTRY_ROOT=$T/other-$1 GANTRY_RUN=$T/other-run-$1; }
+
+id_of() { gantry image inspect -f '{{.Id}}' "$1"; }
+
+# port: one that nobody listens on
+port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # A root with busybox under all its names, and users.
 make_image() {
 	local a

@@ -3,20 +3,6 @@
 
 load lib
 
-no() { # STATUS TEXT CMD…: it fails like that
-	local code=$1 want=$2
-	shift 2
-	run gantry "$@"
-	[ "$status" = "$code" ] && [[ $output == *"$want"* ]] || { echo "gantry $*: $status $output"; return 1; }
-}
-tidy() {
-	local p
-	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
-	gantry volume prune -af >/dev/null
-	gantry network prune -f >/dev/null
-}
-teardown() { tidy; }
-
 @test "volume: create, ls, inspect, rm; a file's external volume" {
 	is own gantry volume create own --label a=1 --label b
 	is own gantry volume create own

@@ -8,11 +8,6 @@ serve() {
 	echo $! >"$T/reg/$1.pid"
 }
 
-# port: one that nobody listens on
-port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 answers() { curl -sk --noproxy '*' -o /dev/null "$1"; }
 
 # proxy ARGS…: faults.py in front of the open registry, on $PROXY; ends with unproxy

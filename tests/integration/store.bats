@@ -13,9 +13,6 @@ images() {
 	echo f >"$T/context/f"
 	gantry image build -q -t built:1 "$T/context"
 }
-# other NAME: another store, until the end of the test
-other() { export GANTRY_ROOT=$T/other-$1 GANTRY_RUN=$T/other-run-$1; }
-image_id() { gantry image inspect -f '{{.Id}}' "$1"; }
 
 @test "save: docker-archive and OCI layout in one, several images, the same bytes each time" {
 	images
@@ -37,7 +34,7 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 	mkdir "$T/layout"
 	gantry image save built:1 | tar -C "$T/layout" -xf -
 	skopeo copy -q "oci:$T/layout:1" "dir:$T/dir"
-	[ "sha256:$(python3 -c 'import json; print(json.load(open("'"$T/dir"'/manifest.json"))["config"]["digest"][7:])')" = "$(image_id built:1)" ]
+	[ "sha256:$(python3 -c 'import json; print(json.load(open("'"$T/dir"'/manifest.json"))["config"]["digest"][7:])')" = "$(id_of built:1)" ]
 	umoci unpack --image "$T/layout:1" "$T/unpacked"
 	[ "$(cat "$T/unpacked/rootfs/x")" = hi ]
 	[ ! -e "$T/unpacked/rootfs/etc/group" ]
@@ -47,10 +44,10 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 @test "load of what was saved is the same image; saved again it is the same file" {
 	images
 	gantry image save -o "$T/again.tar" tiny:1 built:1
-	want="$(image_id tiny:1) $(image_id built:1)"
+	want="$(id_of tiny:1) $(id_of built:1)"
 	other again
 	gantry image load -qi "$T/again.tar"
-	[ "$(image_id tiny:1) $(image_id built:1)" = "$want" ]
+	[ "$(id_of tiny:1) $(id_of built:1)" = "$want" ]
 	gantry image save tiny:1 built:1 | cmp - "$T/again.tar"
 }
 
@@ -58,10 +55,10 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 	images
 	gantry image save -o "$T/s.tar" built:1
 	skopeo copy -q "docker-archive:$T/s.tar:built:1" "docker-archive:$T/plain.tar:plain:1"
-	want=$(image_id built:1)
+	want=$(id_of built:1)
 	other plain
 	gantry image load -qi "$T/plain.tar"
-	[ "$(image_id plain:1)" = "$want" ]
+	[ "$(id_of plain:1)" = "$want" ]
 	gantry image save -o "$T/plain2.tar" plain:1
 	skopeo copy -q "docker-archive:$T/plain2.tar:plain:1" "docker-archive:$T/plain3.tar:plain:1"
 	cmp "$T/plain.tar" "$T/plain3.tar"
@@ -75,7 +72,7 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 		gantry image tag $i:1 "127.0.0.1:$OPEN/store/$i:1"
 		gantry image push -q "127.0.0.1:$OPEN/store/$i:1"
 	done
-	want="$(image_id built:1) $(image_id archive:1)"
+	want="$(id_of built:1) $(id_of archive:1)"
 	other push
 	gantry image load -qi "$T/p2.tar"
 	gantry image tag loaded:1 "127.0.0.1:$OPEN/store/loaded:1"
@@ -84,8 +81,8 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 	skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$OPEN/store/loaded:1" | grep -q 'layer.v1.tar+gzip'
 	other pull
 	gantry image pull -q "127.0.0.1:$OPEN/store/built:1" "127.0.0.1:$OPEN/store/archive:1" "127.0.0.1:$OPEN/store/loaded:1"
-	[ "$(image_id "127.0.0.1:$OPEN/store/built:1") $(image_id "127.0.0.1:$OPEN/store/archive:1")" = "$want" ]
-	[ "$(image_id "127.0.0.1:$OPEN/store/loaded:1")" = "${want% *}" ]
+	[ "$(id_of "127.0.0.1:$OPEN/store/built:1") $(id_of "127.0.0.1:$OPEN/store/archive:1")" = "$want" ]
+	[ "$(id_of "127.0.0.1:$OPEN/store/loaded:1")" = "${want% *}" ]
 }
 
 @test "a pulled image is saved with its manifest's digest, and what was built on it shares its blobs" {
@@ -156,7 +153,7 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 	[[ ${lines[1]} == *"LABEL k=v"*"0B"* ]]
 	[[ ${lines[2]} == "<missing>"*"COPY f /f"*"2B"* ]]
 	[[ ${lines[4]} == *"Imported from"* ]]
-	[ "$(gantry image history -q --no-trunc built:1 | head -1)" = "$(image_id built:1)" ]
+	[ "$(gantry image history -q --no-trunc built:1 | head -1)" = "$(id_of built:1)" ]
 	run gantry image history -H=false --format '{{.Size}} {{.CreatedAt}}' built:1
 	[[ ${lines[1]} =~ ^2\ 20..-..-..T..:..:..Z$ ]]
 	run gantry image history nope:1
