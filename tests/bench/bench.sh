@@ -8,6 +8,7 @@
 # Needs root, a build in build/ (or BUILD; not a developer build), busybox-static, libnl's headers for floor.c. Uses its own root and run folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/bench/lib.sh
 rounds=7 peer=
 while getopts n:p o; do
 	case $o in
@@ -18,20 +19,14 @@ while getopts n:p o; do
 done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || set -- 1 10 50
-build=${BUILD:-$PWD/build}
-export PATH=$build:$PATH
-T=$(mktemp -d /tmp/gantry-bench.XXXXXX)
-R=$(mktemp -d /dev/shm/gantry-bench.XXXXXX) # a tmpfs, as /run is
-export GANTRY_ROOT=$T/root GANTRY_RUN=$R COMPOSE_PROJECT_NAME=bench
+room
+export COMPOSE_PROJECT_NAME=bench
 trap 'cd "$T" && gantry down -v -t 0 >/dev/null 2>&1; cd /; rm -rf "$T" "$R"' EXIT
 
 cc -O2 tests/bench/floor.c -o "$T/floor" $(pkg-config --cflags --libs libnl-3.0 libnl-route-3.0)
 libs=$(ldd "$build/gantry" | awk '$3 ~ "^/" {print $3}' | grep -vE '/(libc|ld-linux[^/]*)\.so')
 cc -O2 tests/bench/link.c -o "$T/link" -Wl,--no-as-needed $libs
-mkdir -p "$T/image"/{bin,proc,sys,dev,tmp,etc}
-cp /bin/busybox "$T/image/bin/busybox"
-for a in sh sleep true; do ln -s busybox "$T/image/bin/$a"; done
-gantry image import "$T/image" busybox >/dev/null
+busybox_image sh sleep true
 
 ms() { # CMD…: milliseconds of one run
 	local s=$EPOCHREALTIME
@@ -39,9 +34,6 @@ ms() { # CMD…: milliseconds of one run
 	local e=$EPOCHREALTIME
 	echo $(((${e/./} - ${s/./}))) | awk '{printf "%.2f\n", $1 / 1000}'
 }
-median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
-put() { echo "$2" >>"$T/fig.$1"; }
-get() { [ -s "$T/fig.$1" ] && median <"$T/fig.$1" || echo -; }
 
 for n; do
 	mkdir -p "$T/p$n"

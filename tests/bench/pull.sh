@@ -10,6 +10,7 @@
 # Needs root, a build in build/ (or BUILD; not a developer build), docker-registry, skopeo, python3, curl, zstd. Uses its own root and run folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/bench/lib.sh
 rounds=3 mb=500 pack=gzip
 while getopts n:m:z: o; do
 	case $o in
@@ -95,9 +96,6 @@ ours() { GANTRY_ROOT=$T/root$round gantry image pull -q "$ref" >/dev/null; }
 podman_pull() { $PEERS_RUN podman pull -q --tls-verify=false "$ref" >/dev/null; }
 docker_pull() { $PEERS_DOCKER pull -q "$ref" >/dev/null; }
 
-put() { echo "$2" >>"$T/fig.$1"; }
-median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
-get() { [ -s "$T/fig.$1" ] && median <"$T/fig.$1" || echo -; }
 children() { awk '{print $16 + $17}' /proc/$$/stat; }
 # cost NAME COMMAND: wall seconds, and cpu seconds of everything that it starts and waits for. GANTRY's programs are waited for by gantry.
 cost() {
