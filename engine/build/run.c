@@ -23,7 +23,6 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/id.h"
-#include "base/json.h"
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -37,7 +36,6 @@
 #include "engine/container/container.h"
 #include "engine/container/start.h"
 #include "engine/image/store.h"
-#include "engine/image/wire.h"
 #include "engine/kernel/ns.h"
 #include "net/resolv.h"
 #include "net/sandbox.h"
@@ -598,14 +596,7 @@ int step_run(struct step_env *s, struct err *e)
 	TRY(step_private_mounts(e));
 	if (run_content(s, &content, e) < 0)
 		return err_wrap(e, "failed to compute cache key");
-	if (content) {
-		AUTO(json_free) struct cJSON *j = json_object(), *answer = NULL;
-
-		json_add_str(j, "key", content);
-		TRY(wire_send(s->sock, j, e));
-		TRY(wire_recv(s->sock, &answer, e));
-		if (!json_bool(answer, "go", false))
-			return err_set(e, ECANCELED, "not needed");
-	}
+	if (content)
+		TRY(step_ask(s, content, e));
 	return run_it(&r, e);
 }

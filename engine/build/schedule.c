@@ -271,7 +271,7 @@ static int step_begin(struct build *b, struct stage *st, struct worker *w, struc
 			worker_close(b, w);
 			return 1;
 		}
-		w->asked = true;
+		w->asked = w->env.keyed = true;
 	}
 	if (t->kind == STEP_RUN && !w->env.network)
 		TRY(build_net(b, t->stage, &w->env.net, e));
@@ -359,11 +359,9 @@ static int worker_speaks(struct build *b, struct worker *w, int (*made)(struct b
 	int r = wire_recv(w->sock, &m, &over);
 
 	if (r >= 0 && json_str(m, "key")) {
-		if (!w->asked) {
-			step_key(&w->env, json_str(m, "key"), w->key);
-			TRY(r = look_up(b, w, e));
-			w->cached = r == 1;
-		}
+		step_key(&w->env, json_str(m, "key"), w->key);
+		TRY(r = look_up(b, w, e));
+		w->cached = r == 1;
 		w->asked = true;
 		return answer(w, !w->cached, e);
 	}

@@ -36,6 +36,7 @@ struct step_env {
 	bool net_none;
 	const char *network;      /* "none", "host", NULL: the default one */
 	bool declared_proxies;    /* ARG HTTP_PROXY: an ARG like any other */
+	bool keyed;               /* its key is known: content need not be digested and told */
 	int out;                  /* what the step prints */
 	int sock;                 /* wire.h, with the parent */
 };
@@ -51,5 +52,7 @@ int step_run(struct step_env *s, struct err *e);
 int step_mount_layers(const struct step_env *s, const struct strv *layers, const char *on, const char *upper, const char *work, struct err *e);
 int step_source_open(const struct step_env *s, const struct step_source *from, const char *on, struct err *e);
 int step_private_mounts(struct err *e);
+/* Says what of content the key needs, and hears whether the step is to be done: -ECANCELED: it is not. */
+int step_ask(struct step_env *s, const char *key, struct err *e);
 /* What a RUN needs of content for its key, in hex; NULL: nothing. */
 int run_content(struct step_env *s, char **ret, struct err *e);
