@@ -182,16 +182,6 @@ static int expand(struct parser *p, const char *s, size_t n, const char **ret, s
 	return err_move(e, &scratch);
 }
 
-static void add_utf8(struct str *out, unsigned r)
-{
-	if (r < 0x80) {
-		str_addc(out, (char)r);
-	} else {
-		str_addc(out, (char)(0xc0 | r >> 6));
-		str_addc(out, (char)(0x80 | (r & 0x3f)));
-	}
-}
-
 /* \0 and up to three digits. Only three make a character (not NUL: a value cannot hold one); with fewer the 0 goes. */
 static const char *unescape_octal(struct str *out, const char *s, const char *end)
 {
@@ -201,7 +191,7 @@ static const char *unescape_octal(struct str *out, const char *s, const char *en
 	for (s++; n < 3 && s + n < end && isdigit((unsigned char)s[n]); n++)
 		v = s[n] < '8' ? v * 8 + (unsigned)(s[n] - '0') : 1000;
 	if (n == 3 && v > 0 && v <= 255)
-		add_utf8(out, v);
+		str_add_utf8(out, v);
 	else
 		str_addf(out, "\\%.*s", (int)n, s);
 	return s + n;

@@ -72,7 +72,7 @@ char *go_quoted_char(int64_t c)
 {
 	static const char named[] = "\a\b\f\n\r\t\v\\'", letters[] = "abfnrtv\\'";
 	const char *at = c > 0 && c < 0x80 ? strchr(named, (int)c) : NULL;
-	char utf8[5] = "";
+	AUTO_STR(utf8, 8);
 
 	if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		c = 0xfffd;
@@ -80,16 +80,8 @@ char *go_quoted_char(int64_t c)
 		return xasprintf("'\\%c'", letters[at - named]);
 	if (!printable((uint32_t)c))
 		return xasprintf(c < 0x80 ? "'\\x%02x'" : c > 0xffff ? "'\\U%08x'" : "'\\u%04x'", (unsigned)c);
-	if (c < 0x80)
-		snprintf(utf8, sizeof(utf8), "%c", (int)c);
-	else if (c < 0x800)
-		snprintf(utf8, sizeof(utf8), "%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 0x3f)));
-	else if (c < 0x10000)
-		snprintf(utf8, sizeof(utf8), "%c%c%c", (int)(0xe0 | c >> 12), (int)(0x80 | (c >> 6 & 0x3f)), (int)(0x80 | (c & 0x3f)));
-	else
-		snprintf(utf8, sizeof(utf8), "%c%c%c%c", (int)(0xf0 | c >> 18), (int)(0x80 | (c >> 12 & 0x3f)), (int)(0x80 | (c >> 6 & 0x3f)),
-			(int)(0x80 | (c & 0x3f)));
-	return xasprintf("'%s'", utf8);
+	str_add_utf8(&utf8, (unsigned long)c);
+	return xasprintf("'%s'", utf8.s);
 }
 
 char *go_quoted_list(const struct strv *l)

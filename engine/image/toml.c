@@ -72,26 +72,6 @@ static int end_of_line(struct toml *t, struct err *e)
 
 /* ---- strings ------------------------------------------------------------------------------------------------------------------------------------------- */
 
-static void add_utf8(struct str *b, unsigned long c)
-{
-	if (c < 0x80) {
-		str_addc(b, (char)c);
-		return;
-	}
-	if (c < 0x800) {
-		str_addc(b, (char)(0xc0 | c >> 6));
-	} else {
-		if (c < 0x10000) {
-			str_addc(b, (char)(0xe0 | c >> 12));
-		} else {
-			str_addc(b, (char)(0xf0 | c >> 18));
-			str_addc(b, (char)(0x80 | (c >> 12 & 63)));
-		}
-		str_addc(b, (char)(0x80 | (c >> 6 & 63)));
-	}
-	str_addc(b, (char)(0x80 | (c & 63)));
-}
-
 static int unicode(struct toml *t, int digits, struct str *b, struct err *e)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -106,7 +86,7 @@ static int unicode(struct toml *t, int digits, struct str *b, struct err *e)
 	}
 	if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		return wrong(t, "an escape that is no character", e);
-	add_utf8(b, c);
+	str_add_utf8(b, c);
 	return 0;
 }
 

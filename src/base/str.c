@@ -81,6 +81,15 @@ void str_addv(struct str *b, const char *fmt, va_list ap)
 	va_end(again);
 }
 
+void str_add_utf8(struct str *b, unsigned long c)
+{
+	unsigned more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3; /* bytes of six bits behind the first one */
+
+	str_addc(b, (char)(more ? (0x780U >> more & 0xf0U) | c >> 6 * more : c));
+	while (more-- > 0)
+		str_addc(b, (char)(0x80 | (c >> 6 * more & 0x3f)));
+}
+
 void str_addf(struct str *b, const char *fmt, ...)
 {
 	va_list ap;

@@ -25,6 +25,7 @@ void str_reset(struct str *b); /* empty again, memory kept, overflow forgotten *
 void str_add(struct str *b, const char *s);
 void str_addn(struct str *b, const char *s, size_t n);
 void str_addc(struct str *b, char c);
+void str_add_utf8(struct str *b, unsigned long c); /* the character C, at most 0x10ffff (RFC 3629) */
 void str_addf(struct str *b, const char *fmt, ...) PRINTF(2, 3);
 void str_addv(struct str *b, const char *fmt, va_list ap) PRINTF(2, 0);
 void str_trunc(struct str *b, size_t len);

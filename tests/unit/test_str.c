@@ -31,6 +31,16 @@ static void test_build(void **state)
 	assert_string_equal(none, "");
 }
 
+static void test_utf8(void **state)
+{
+	AUTO_STR(b, 1000);
+	static const unsigned long c[] = { 0x24, 0x7f, 0x80, 0x7ff, 0x800, 0x20ac, 0xffff, 0x10000, 0x10ffff };
+
+	for (size_t i = 0; i < ARRAY_LEN(c); i++)
+		str_add_utf8(&b, c[i]);
+	assert_string_equal(b.s, "$\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xe2\x82\xac\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf");
+}
+
 static void test_overflow_is_sticky(void **state)
 {
 	AUTO_STR(b, 5);
@@ -116,7 +126,7 @@ static void test_visible(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_build),   cmocka_unit_test(test_overflow_is_sticky),
+		cmocka_unit_test(test_build), cmocka_unit_test(test_utf8), cmocka_unit_test(test_overflow_is_sticky),
 		cmocka_unit_test(test_parts),   cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_visible),
 	};
