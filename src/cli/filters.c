@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "base/strv.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 static int kind_of(const struct filters *f, const char *text, size_t len)
@@ -18,6 +19,7 @@ static int kind_of(const struct filters *f, const char *text, size_t len)
 int filters_pass(const struct filters *f, const struct strv *given, struct db *db, const void *object, struct err *e)
 {
 	unsigned asked = 0, met = 0;
+	bool labels = true;
 
 	for (size_t i = 0; i < given->n; i++) {
 		const char *text = given->v[i], *eq = strchr(text, '=');
@@ -26,12 +28,11 @@ int filters_pass(const struct filters *f, const struct strv *given, struct db *d
 		if (kind < 0)
 			return err_set(e, EINVAL, "invalid filter '%s'", text);
 		TRY(r = f->one(db, object, kind, eq + 1, e));
-		if (!r && kind == f->label)
-			return 0;
+		labels = labels && (r || kind != f->label);
 		asked |= 1U << kind;
 		met |= r ? 1U << kind : 0;
 	}
-	return asked == met;
+	return labels && asked == met; /* all of GIVEN were looked at: a wrong one is told wherever it stands */
 }
 
 int filters_check(const struct filters *f, const struct strv *given, struct db *db, struct err *e)

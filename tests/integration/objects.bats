@@ -45,6 +45,7 @@ load lib
 	no 1 "includes invalid characters" volume create ../x
 	no 1 "expected KEY=VALUE" volume create -o type x1
 	no 1 "invalid filter 'colour=red'" volume ls -f colour=red
+	no 1 "invalid filter 'colour=red'" volume ls -f label=none -f colour=red
 	no 1 "--filter dangling" volume ls -f dangling=perhaps
 	gantry volume create loose; gantry volume create >/dev/null
 	is 2 sh -c 'gantry volume ls -qf dangling=false | wc -l'
