@@ -15,8 +15,8 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "base/tty.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "engine/container/container.h"
 #include "engine/container/user.h"
@@ -246,17 +246,13 @@ static int write_archive(const struct side *from, bool follow, struct err *e)
 	struct stat st;
 	auto_close int source = open_source(from, follow, &st, e);
 	const char *name;
-	auto_close int out = -1;
+	AUTO_DONE(output_free) struct output out = OUTPUT_INIT;
 
 	if (source < 0)
 		return source;
-	if (tty_is(STDOUT_FILENO))
-		return err_set(e, EINVAL, "an archive is not for a terminal: redirect the output");
-	out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (out < 0)
-		return err_sys(e, "standard output");
+	TRY(output_open(NULL, &out, e));
 	name = own_name(from, &absolute);
-	return image_program("pack", source, out, name ? name : ".", &answer, e);
+	return image_program("pack", source, out.fd, name ? name : ".", &answer, e);
 }
 
 /* Standard input, unpacked by gantry-image in its jail; whoever cleans the store removes what a killed command left of it. */

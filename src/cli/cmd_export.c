@@ -2,21 +2,15 @@
  *
  * gantry export: a container's root as a tar archive, running or not; what is mounted on it (volumes, /proc, …) is not in it, as with docker.
  */
-#include "base/alloc.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "base/str.h"
-#include "base/tty.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "engine/container/container.h"
 #include "engine/container/view.h"
 #include "engine/image/program.h"
 #include "state/container_store.h"
 #include "state/lock.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
 
 struct export_opts {
 	int64_t index;
@@ -27,36 +21,6 @@ static const struct opt export_rows[] = {
 	OPT('o', "output", OPT_STR, struct export_opts, output, "FILE", "Write to this file, not to standard output"),
 	OPT_END
 };
-
-/* A file beside OUTPUT that takes its name when it is whole; standard output: TEMP stays NULL. */
-static int open_output(const char *output, char **ret_temp, struct err *e)
-{
-	auto_free char *temp = NULL;
-	struct stat st;
-	int fd;
-
-	if (!output) {
-		if (tty_is(STDOUT_FILENO)) {
-			err_set(e, EINVAL, "an archive is not for a terminal");
-			err_hint(e, "use -o FILE, or redirect the output");
-			return -EINVAL;
-		}
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? err_sys(e, "standard output") : fd;
-	}
-	if (stat(output, &st) == 0 && !S_ISREG(st.st_mode)) { /* a pipe, /dev/null */
-		if (S_ISDIR(st.st_mode))
-			return err_set(e, EISDIR, "-o '%s': is a folder", output);
-		fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		return fd < 0 ? err_sys(e, "open '%s'", output) : fd;
-	}
-	temp = xasprintf("%s.%d.part", output, (int)getpid());
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, "make '%s'", temp);
-	*ret_temp = TAKE(temp);
-	return fd;
-}
 
 static int pack(struct app *app, const struct ctr_row *c, int out, struct err *e)
 {
@@ -77,24 +41,15 @@ static int export_run(struct app *app, void *opts, const struct strv *args, stru
 {
 	const struct export_opts *o = opts;
 	AUTO_DONE(ctr_row_done) struct ctr_row c = { 0 };
-	auto_free char *temp = NULL;
-	auto_close int out = -1;
+	AUTO_DONE(output_free) struct output out = OUTPUT_INIT;
 	int r;
 
 	TRY(app_replica(app, args->v[0], o->index, false, &c, e));
 	if (app->g.dry_run)
 		return 0;
-	out = open_output(o->output, &temp, e);
-	if (out < 0)
-		return -e->code;
-	r = pack(app, &c, out, e);
-	if (r < 0)
-		err_wrap(e, "container '%s'", c.name);
-	else if (temp && rename(temp, o->output) < 0)
-		r = err_sys(e, "rename '%s' to '%s'", temp, o->output);
-	if (r < 0 && temp)
-		(void)unlink(temp);
-	return r;
+	TRY(output_open(o->output, &out, e));
+	r = pack(app, &c, out.fd, e);
+	return r < 0 ? err_wrap(e, "container '%s'", c.name) : output_end(&out, r, e);
 }
 
 const struct cmd cmd_export = { "export", export_run, CMD_ENTERS | CMD_PROJECT_NAME | CMD_STATE_READ | CMD_ROOT | CMD_ALL_PROFILES, export_rows,

@@ -25,7 +25,7 @@ import json, sys
 m = json.load(sys.stdin)
 assert [i["RepoTags"] for i in m] == [["tiny:1"], ["archive:1"], ["built:1"]], m
 assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
-	ls "$T"/.gantry-save-* 2>/dev/null && false
+	ls "$T"/.gantry-part-* 2>/dev/null && false
 	[ "$(skopeo inspect --config "docker-archive:$T/all.tar:built:1" | python3 -c 'import json,sys; print(json.load(sys.stdin)["config"]["Labels"]["k"])')" = v ]
 }
 
@@ -129,7 +129,7 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 	[ "$status" = 1 ]
 	[[ $output == *"digest mismatch"* ]]
 	[ ! -e "$T/damaged.tar" ]
-	! ls "$T"/.gantry-save-* 2>/dev/null
+	! ls "$T"/.gantry-part-* 2>/dev/null
 }
 
 @test "save killed anywhere leaves no archive, and the next one is whole" {
@@ -139,7 +139,7 @@ assert len(m[2]["Layers"]) == 3 and m[2]["Layers"][0] == m[1]["Layers"][0]'
 		run env GANTRY_FP="$point=kill9" gantry image save -o "$T/killed.tar" tiny:1
 		[ "$status" = 1 ]
 		[ ! -e "$T/killed.tar" ]
-		! ls "$T"/.gantry-save-* 2>/dev/null
+		! ls "$T"/.gantry-part-* 2>/dev/null
 		gantry image save -o "$T/whole.tar" tiny:1
 		[ "$(ls -A "$GANTRY_ROOT/images/tmp")" = "" ]
 		tar -tf "$T/whole.tar" >/dev/null
