@@ -30,7 +30,9 @@ int container_load_spec(const struct dirs *d, const char *id, struct ctr_spec **
  * monitor, after a crash, after a boot. The container's files and rows stay. */
 int container_cleanup(const struct dirs *d, const char *id, struct err *e);
 /* Cleanup, then row `removing`, folder into trash/, row gone, trash deleted. Its sandbox goes with its last member (net_sandbox_release
- * is called by the caller, plan). Whatever still runs is killed: the caller has stopped it, or means it. Anonymous volumes: with VOLUMES. */
-int container_remove(struct db *db, const char *id, bool volumes, struct err *e);
+ * is called by the caller, plan). Whatever still runs is killed: the caller has stopped it, or means it. Anonymous volumes: with VOLUMES. The trash is
+ * left to REMOVER; NULL: it is gone when this returns. */
+struct remover;
+int container_remove(struct db *db, const char *id, bool volumes, struct remover *remover, struct err *e);
 /* docker-like inspect JSON */
 struct cJSON *container_inspect(struct db *db, const struct ctr_row *row, const struct ctr_spec *spec);

@@ -5,10 +5,9 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "base/log.h"
+#include "base/remover.h"
 #include "base/str.h"
 #include "engine/container/spec.h"
 #include "engine/volume/volume.h"
@@ -77,7 +76,7 @@ static int delete_row(struct db *db, const char *id, const struct ctr_spec *s, s
 	return db_end(db, r, e);
 }
 
-int container_remove(struct db *db, const char *id, bool volumes, struct err *e)
+int container_remove(struct db *db, const char *id, bool volumes, struct remover *remover, struct err *e)
 {
 	const struct dirs *d = db_dirs(db);
 	AUTO(ctr_spec_free) struct ctr_spec *s = NULL;
@@ -93,12 +92,7 @@ int container_remove(struct db *db, const char *id, bool volumes, struct err *e)
 	TRY(to_trash(d, id, &trash, e));
 	TRY(delete_row(db, id, s, e));
 	FP("ctr.removed", e);
-	if (trash) {
-		AUTO_ERR(left);
-
-		/* what stays is swept with the rest of the trash */
-		if (file_remove_tree_path(trash, &left) < 0)
-			log_debug("%s", err_text(&left));
-	}
+	if (trash)
+		remover_add(remover, trash); /* what stays is swept with the rest of the trash */
 	return volumes ? remove_volumes(db, s, e) : 0;
 }

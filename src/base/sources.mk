@@ -6,7 +6,7 @@ libbase_a_SOURCES = \
 	src/base/fail.c src/base/fail.h src/base/fd.c src/base/fd.h src/base/file.c src/base/file_copy.c src/base/file_remove.c src/base/file_size.c src/base/file.h \
 	src/base/id.c src/base/id.h src/base/json.c src/base/json.h src/base/log.c src/base/log.h \
 	src/base/loop.c src/base/loop.h src/base/map.c src/base/map.h src/base/names.h src/base/num.c src/base/num.h \
-	src/base/path.c src/base/path_in.c src/base/path.h src/base/proc.c src/base/proc_spawn.c src/base/proc.h src/base/str.c src/base/str.h \
+	src/base/path.c src/base/path_in.c src/base/path.h src/base/remover.c src/base/remover.h src/base/proc.c src/base/proc_spawn.c src/base/proc.h src/base/str.c src/base/str.h \
 	src/base/strv.c src/base/strv.h src/base/time.c src/base/time.h src/base/usage.c src/base/usage.h src/base/tty.c src/base/tty.h
 
 if HAVE_CMOCKA

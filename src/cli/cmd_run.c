@@ -209,7 +209,7 @@ static int remove_again(struct app *app, const char *id, struct err *e)
 	r = ctr_get(app->db, id, &c, e);
 	if (r)
 		return MIN(r, 0);
-	TRY(container_remove(app->db, c.id, true, e));
+	TRY(container_remove(app->db, c.id, true, NULL, e));
 	if (c.sandbox)
 		TRY(net_sandbox_release(app->db, c.sandbox, e));
 	return db_sync(app->db, e);

@@ -33,6 +33,7 @@ struct apply *apply_new(struct db *db, struct loop *loop, const struct project *
 	a->o = *o;
 	a->gen = a->watched_monitor = -1;
 	a->images = MAP_INIT(apply_image_free);
+	a->remover = REMOVER_INIT;
 	a->tasks = xcalloc(plan->n + 1, sizeof *a->tasks);
 	for (size_t i = 0; i < plan->n; i++)
 		a->tasks[i] = (struct task){ .a = a, .op = &plan->ops[i], .sock = -1 };
@@ -64,6 +65,7 @@ void apply_free(struct apply *a)
 		close(a->gen);
 	if (a->watched_monitor >= 0)
 		close(a->watched_monitor);
+	remover_done(&a->remover);
 	op_images_done(a);
 	map_done(&a->images);
 	news_clear(a);
@@ -270,6 +272,7 @@ int apply_run(struct apply *a, struct err *e)
 		if (loop_once(a->loop, -1) < 0)
 			apply_cancel(a);
 	}
+	remover_done(&a->remover);
 	if (!a->o.report)
 		TRY(db_sync(a->db, e));
 	r = outcome(a, e);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/map.h"
+#include "base/remover.h"
 #include "plan/apply.h"
 #include "plan/plan.h"
 
@@ -60,6 +61,7 @@ struct apply {
 	struct map images;   /* reference -> struct apply_image */
 	struct image_pull **pulls; /* under way */
 	size_t npulls, pulls_cap;
+	struct remover remover; /* of what removed containers leave in the trash */
 };
 /* task.c */
 /* T counts as running from now on; < 0: a fail point, t->e is set. */

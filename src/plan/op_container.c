@@ -363,7 +363,7 @@ static void unmake(struct making *m)
 	struct db *db = m->t->a->db;
 	AUTO_ERR(why);
 
-	if (container_remove(db, m->id, true, &why) < 0) {
+	if (container_remove(db, m->id, true, NULL, &why) < 0) {
 		log_debug("container %s: undo: %s", m->name, err_text(&why));
 		return;
 	}
@@ -423,7 +423,7 @@ static int replace_old(struct making *m, struct err *e)
 		TRY(db_end(db, lease(m, e), e));
 	}
 	FP("plan.before_remove_old", e);
-	TRY(container_remove(db, m->old.id, false, e));
+	TRY(container_remove(db, m->old.id, false, &m->t->a->remover, e));
 	FP("plan.before_rename", e);
 	TRY(ctr_rename(db, m->id, m->t->op->name, e));
 	if (m->old.sandbox && !streq0(m->old.sandbox, m->sandbox))
@@ -486,7 +486,7 @@ int op_ctr_remove(struct task *t)
 	if (r == 1)
 		return TASK_DONE; /* gone already */
 	if (r >= 0)
-		r = container_remove(db, row.id, t->op->volumes, &t->e);
+		r = container_remove(db, row.id, t->op->volumes, &t->a->remover, &t->e);
 	if (r >= 0 && row.sandbox)
 		r = net_sandbox_release(db, row.sandbox, &t->e);
 	return r < 0 ? task_wrap(t, "container", t->op->name) : TASK_DONE;
