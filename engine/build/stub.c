@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "engine/image/store.h"
+#include "engine/image/lookup.h"
 
 void stubs_done(struct stubs *s)
 {
@@ -25,65 +25,10 @@ void stubs_watch(struct stubs *s, const char *target)
 	strv_add_unique(&s->targets, target);
 }
 
-static bool is_opaque(int fd)
-{
-	char v[2];
-
-	return fgetxattr(fd, "trusted.overlay.opaque", v, sizeof(v)) == 1 && v[0] == 'y';
-}
-
-/* Of PATH in the layer ROOT: 1: it is there (*st), 0: it says nothing, -1: it hides what is below. */
-static int layer_says(int root, const char *path, struct stat *st)
-{
-	int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	AUTO_STRV(names);
-	bool hides = false;
-
-	strv_split(&names, path, "/");
-	for (size_t i = 0; at >= 0 && r == 0 && i < names.n; i++) {
-		int next;
-
-		if (!*names.v[i])
-			continue;
-		hides |= is_opaque(at);
-		if (fstatat(at, names.v[i], st, AT_SYMLINK_NOFOLLOW) < 0) {
-			r = hides ? -1 : 0;
-			break;
-		}
-		if (S_ISCHR(st->st_mode) && st->st_rdev == 0)
-			r = -1;
-		else if (i + 1 == names.n)
-			r = 1;
-		else if (!S_ISDIR(st->st_mode))
-			r = S_ISLNK(st->st_mode) ? 1 : -1; /* by a link: taken for being there */
-		if (r)
-			break;
-		next = openat(at, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(at);
-		at = next;
-	}
-	if (at >= 0)
-		close(at);
-	return r;
-}
-
-static bool lower_has(const struct dirs *d, const struct strv *layers, const char *path, struct stat *st)
-{
-	for (size_t i = layers->n; i-- > 0;) {
-		auto_free char *dir = layer_path(d, layers->v[i]);
-		auto_close int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		int r = root < 0 ? 0 : layer_says(root, path, st);
-
-		if (r || layer_is_opaque(d, layers->v[i]))
-			return r > 0;
-	}
-	return false;
-}
-
 static bool is_empty_dir(int at, const char *name)
 {
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	bool empty = fd >= 0 && !is_opaque(fd);
+	bool empty = fd >= 0 && !layer_folder_opaque(fd);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *ent;
 
@@ -108,14 +53,14 @@ static bool remove_one(const struct dirs *d, const struct strv *layers, int uppe
 		return false;
 	if (S_ISDIR(st.st_mode) ? !is_empty_dir(at, name) : !(target && S_ISREG(st.st_mode) && st.st_size == 0 && st.st_nlink == 1))
 		return false;
-	if (lower_has(d, layers, path, &below)) {
+	if (layers_lookup(d, layers, path, &below) >= 0) {
 		/* copied up only to be a parent */
 		if (target || !S_ISDIR(below.st_mode) || !S_ISDIR(st.st_mode) || below.st_mode != st.st_mode || below.st_uid != st.st_uid ||
 		    below.st_gid != st.st_gid)
 			return false;
 	}
 	gone = unlinkat(at, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0;
-	if (gone && *parent && !streq(parent, "/") && lower_has(d, layers, parent, &below)) {
+	if (gone && *parent && !streq(parent, "/") && layers_lookup(d, layers, parent, &below) >= 0) {
 		const struct timespec times[2] = { below.st_atim, below.st_mtim };
 
 		if (dir.st_mtim.tv_sec >= st.st_mtim.tv_sec && dir.st_mtim.tv_sec <= st.st_mtim.tv_sec + 1)

@@ -63,11 +63,9 @@ static int copy_root(const struct dirs *d, const struct ctr_spec *s, const char 
 static int make_tree(const struct dirs *d, const struct ctr_spec *s, const char *folder, struct err *e)
 {
 	auto_free char *root = xasprintf("%s/root", folder), *upper = xasprintf("%s/upper", folder);
-	auto_free char *work = xasprintf("%s/work", folder), *files = xasprintf("%s/files", folder);
-	auto_free char *merged = xasprintf("%s/merged", folder);
+	auto_free char *work = xasprintf("%s/work", folder), *merged = xasprintf("%s/merged", folder);
 
-	/* configs and secrets may have been written before */
-	TRY(file_mkdir_p(files, 0700, e));
+	TRY(file_mkdir_p(folder, 0710, e)); /* configs and secrets may have been written into it before */
 	if (chmod(folder, 0710) < 0)
 		return err_sys(e, "set the mode of '%s'", folder);
 	if (mkdir(merged, 0700) < 0 && errno != EEXIST)

@@ -52,14 +52,16 @@ static void close_all(int *fds, size_t n)
 	free(fds);
 }
 
-/* Fds of LAYERS, topmost first, down to one that hides all below it. Returns their number; the list is the caller's. */
-static int open_layers(const struct dirs *d, const struct strv *layers, int **ret, struct err *e)
+/* Fds of TOP, when there is one, and LAYERS, topmost first, down to one that hides all below it. Returns their number; the list is the caller's. */
+static int open_layers(const struct dirs *d, int top, const struct strv *layers, int **ret, struct err *e)
 {
 	int *lower = xcalloc(layers->n + 1, sizeof(*lower));
-	size_t n = 0;
+	size_t n = 0, left = layers->n;
 
-	for (bool opaque = false; n < layers->n && !opaque; n++) {
-		const char *chain = layers->v[layers->n - 1 - n];
+	if (top >= 0)
+		lower[n++] = top;
+	for (bool opaque = false; left > 0 && !opaque; n++) {
+		const char *chain = layers->v[--left];
 		auto_free char *path = layer_path(d, chain);
 
 		lower[n] = open_dir(path, e);
@@ -81,7 +83,7 @@ static int mount_layers(const struct rootfs_args *a, const char *folder, const c
 	auto_free char *upper = xasprintf("%s/upper", folder), *work = xasprintf("%s/work", folder);
 	auto_close int upper_fd = -1, work_fd = -1, target = -1;
 	int *lower = NULL;
-	int n = open_layers(a->dirs, &a->spec->layers, &lower, e), r = n;
+	int n = open_layers(a->dirs, rootfs_skeleton(a), &a->spec->layers, &lower, e), r = n;
 
 	if (n < 0)
 		return err_wrap(e, "image '%s'", str0(a->spec->image_ref));
@@ -116,7 +118,7 @@ static int open_tree_of(const struct rootfs_args *a, const struct strv *layers, 
 {
 	auto_close int target = -1;
 	int *lower = NULL;
-	int n = open_layers(a->dirs, layers, &lower, e), r;
+	int n = open_layers(a->dirs, -1, layers, &lower, e), r;
 
 	if (n < 0)
 		return n;

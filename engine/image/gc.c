@@ -94,10 +94,13 @@ static int to_trash(const struct dirs *d, const char *hex, struct err *e)
 
 static int layer_goes(const struct dirs *d, struct gc *g, const char *hex, const char *name, struct err *e)
 {
-	auto_free char *path = dirs_root(d, "images/layers/%s", hex);
+	auto_free char *path = dirs_root(d, "images/layers/%s", hex), *lack = layer_lack_path(d, hex);
 
 	gc_add(g, GC_LAYER, AT_FDCWD, path, name);
-	return g->dry_run ? 0 : to_trash(d, hex, e);
+	if (g->dry_run)
+		return 0;
+	(void)unlink(lack);
+	return to_trash(d, hex, e);
 }
 
 /* A layer that is the parent of one in use stays, also when no image mounts it (it is below an opaque root). */

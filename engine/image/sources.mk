@@ -6,7 +6,7 @@ libimage_a_SOURCES = \
 	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
 	engine/image/fsck.c engine/image/fsck.h engine/image/fsck_repair.c engine/image/gc.c engine/image/gc.h engine/image/image_blobs.c engine/image/image_blobs.h engine/image/image_save.c \
 	engine/image/inspect.c engine/image/inspect.h \
-	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/manifest.c engine/image/manifest.h \
+	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/lookup.c engine/image/lookup.h engine/image/manifest.c engine/image/manifest.h \
 	engine/image/platform.c engine/image/platform.h engine/image/program.c engine/image/program.h engine/image/ref.c engine/image/ref.h \
 	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/snapshot.c engine/image/snapshot.h engine/image/store.c engine/image/store.h engine/image/tree.c engine/image/tree.h engine/image/trees.c engine/image/trees.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h \
 	engine/image/worker.c engine/image/worker.h

@@ -30,6 +30,11 @@ char *layer_path(const struct dirs *d, const char *chain_id)
 	return dirs_root(d, "images/layers/%s", digest_hex_part(chain_id));
 }
 
+char *layer_lack_path(const struct dirs *d, const char *chain_id)
+{
+	return dirs_root(d, "images/lacks/%s", digest_hex_part(chain_id));
+}
+
 int image_event(struct db *db, const char *action, const char *id, const char *name, struct err *e)
 {
 	AUTO(json_free) struct cJSON *attributes = json_object();

@@ -5,6 +5,7 @@
  *
  *   root/images/layers/CHAINID(hex)/   an unpacked layer (overlay: whiteouts as 0:0 devices and trusted.overlay.opaque)
  *   root/images/blobs/                 blob.h               root/images/tmp/   what is being unpacked
+ *   root/images/lacks/CHAINID(hex)     layer_lack_path()
  */
 #pragma once
 #include "base/auto.h"
@@ -38,6 +39,9 @@ int image_need(struct db *db, const char *ref, struct image_row *ret, struct err
 int image_names_of(struct db *db, const char *id, struct strv *ret, struct err *e);
 /* Folder of an unpacked layer. Caller frees. */
 char *layer_path(const struct dirs *d, const char *chain_id);
+/* A symlink that is no path: what mount points an image with this topmost layer lacks (engine/container/rootfs_skeleton.c). It may be missing, and goes with
+ * the layer. Caller frees. */
+char *layer_lack_path(const struct dirs *d, const char *chain_id);
 /* All of LAYERS (lowest first) copied into the empty folder DIRFD, whiteouts applied: the root of a container under the copy driver. */
 int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, struct err *e);
 /* One layer into the folder DIRFD, which (OVER) has those below it already. */

@@ -151,15 +151,59 @@ sh_in() { local s=$1; shift; ctr -s "$s" sh -c "$*"; }
 	rm -rf "$GANTRY_ROOT"/images/layers/{cc,dd}
 }
 
+# layer LETTER: another image of one layer, with the programs of the first
+layer() {
+	LAYER=$(printf "$1%.0s" {1..64})
+	mkdir -p "$GANTRY_ROOT/images/layers/$LAYER"
+	cp -a "$L/bin" "$GANTRY_ROOT/images/layers/$LAYER"
+	cd "$GANTRY_ROOT/images/layers/$LAYER"
+}
+
+@test "what an image lacks for our mounts comes from a layer of its own" {
+	local at=$GANTRY_ROOT/skeletons
+	layer b # /etc as the image has it, also with more than owner and mode
+	mkdir etc && chown 5:7 etc && chmod 2750 etc && echo mine >etc/hosts
+	run sh_in '{}' 'stat -c %a:%u:%g /etc; readlink /etc/mtab; [ -f /.dockerenv ] && ls /etc | xargs; rm /.dockerenv /etc/mtab; chmod 700 /etc'
+	[ "$status" -eq 0 ]
+	[ "$output" = "2750:5:7
+/proc/mounts
+hostname hosts mtab resolv.conf" ]
+	[ -d "$at"/2750.5.7.* ]
+	run sh_in '{}' 'stat -c %a /etc; readlink /etc/mtab; ls /.dockerenv; cat /etc/hosts'
+	[ "$output" = "2750
+/proc/mounts
+/.dockerenv
+mine" ]
+
+	layer c # no folder that can be covered: made in the container, as far as it goes
+	mkdir -p srv/etc && ln -s srv/etc etc
+	run sh_in '{}' 'readlink /etc; readlink /etc/mtab; ls -A /srv/etc | xargs'
+	[ "$output" = "srv/etc
+/proc/mounts
+mtab" ]
+
+	layer d # attributes that the name does not know
+	mkdir etc && python3 -c 'import os; os.setxattr("etc", "user.mark", b"here")'
+	run sh_in '{}' 'readlink /etc/mtab'
+	[ "$output" = /proc/mounts ]
+	[ "$(readlink "$GANTRY_ROOT/images/lacks/$LAYER")" = 0.0.0.f ]
+
+	layer e # a file where a folder is wanted is told as before
+	echo >proc
+	run sh_in '{}' true
+	[ "$status" -eq 125 ]
+	[[ $output == *"'/proc' of the image is not an ordinary folder"* ]]
+}
+
 @test "an image's links lead nowhere outside" {
 	local canary=$T/canary bad=$GANTRY_ROOT/images/layers/bad n
 	mkdir -p "$canary"/{dev,etc,work}
 	for n in proc dev sys; do
-		rm -rf "$bad" && cp -a "$L" "$bad" && ln -s "$canary/dev" "$bad/$n"
+		rm -rf "$bad" "$GANTRY_ROOT/images/lacks" && cp -a "$L" "$bad" && ln -s "$canary/dev" "$bad/$n"
 		run -125 "$TOP/tests/helper/ctr-run" -r "$GANTRY_ROOT" -l bad -n true
 		[[ $output == *"'/$n' of the image is not an ordinary folder"* ]]
 	done
-	rm -rf "$bad" && cp -a "$L" "$bad" && mv "$bad/etc" "$bad/etc2" && ln -s "$canary/etc" "$bad/etc" && ln -s "$canary/work" "$bad/w"
+	rm -rf "$bad" "$GANTRY_ROOT/images/lacks" && cp -a "$L" "$bad" && mv "$bad/etc" "$bad/etc2" && ln -s "$canary/etc" "$bad/etc" && ln -s "$canary/work" "$bad/w"
 	run "$TOP/tests/helper/ctr-run" -r "$GANTRY_ROOT" -l bad -n -s '{"cwd":"/w/x","mounts":[{"type":"tmpfs","target":"/w/y/z"}]}' /bin/true
 	[ -z "$(find "$canary" -mindepth 2)" ]
 	rm -rf "$bad"
