@@ -7,6 +7,7 @@
 #   integration  tests/integration/*.bats: the program on the real kernel, as root
 #   runtime      the cases of ../shared/data/runtime that the project does by now, where that folder is there
 #   goldens      recorded answers of docker compose config in ../shared/data/goldens, where that folder is there
+#   builds       recorded builds of BuildKit in ../shared/data/build, where that folder is there
 #   vm           the main cases in a guest with pure cgroup v2
 #
 # No PART: all of them. Everything is made below build-*/ and temporary folders and removed again.
@@ -16,7 +17,7 @@ top=$PWD
 shared=$top/../shared
 install=()
 [ "${1:-}" = --no-install ] && { install=(--no-install); shift; }
-[ $# -gt 0 ] || set -- unit sanitizers fuzz integration runtime goldens vm
+[ $# -gt 0 ] || set -- unit sanitizers fuzz integration runtime goldens builds vm
 passed=0 failed=0 skipped=0
 log=$(mktemp -d /tmp/gantry-tests.XXXXXX)
 trap 'rm -rf "$log"' EXIT
@@ -129,14 +130,27 @@ part_runtime() {
 	unset GANTRY_ROOT GANTRY_RUN
 }
 
+recorded() { # LIST CMD…
+	local p f
+	tests/recorded.sh "$@" >"$log/recorded" 2>&1
+	grep -v '^[0-9]* passed' "$log/recorded" | head -n 20
+	read -r p f < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$log/recorded" | tail -n 1)
+	count "${p:-0}" "${f:-1}" 0
+}
+
 # Which recorded answers must be equal is held by tests/goldens.differ: cases that differ by now, one a line.
 part_goldens() {
 	[ -d "$shared/data/goldens" ] || { skip "goldens: no ../shared/data/goldens"; return; }
 	build_in build-test --enable-developer || return
-	tests/goldens.sh "$top/build-test/gantry" "$shared/data/goldens" >"$log/goldens" 2>&1
-	grep -v '^[0-9]* passed' "$log/goldens" | head -n 20
-	read -r p f < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$log/goldens" | tail -n 1)
-	count "${p:-0}" "${f:-1}" 0
+	recorded tests/goldens.differ python3 "$shared/data/goldens/compare.py" "$top/build-test/gantry" --list-fail
+}
+
+part_builds() {
+	[ -d "$shared/data/build" ] || { skip "builds: no ../shared/data/build"; return; }
+	[ "$(id -u)" = 0 ] || { skip "builds: needs root"; return; }
+	build_in build-test --enable-developer || return
+	GANTRY_ROOT=$log/build-root GANTRY_RUN=$log/build-run \
+		recorded tests/builds.differ python3 "$shared/data/build/compare.py" --gantry "$top/build-test/gantry"
 }
 
 part_vm() {
