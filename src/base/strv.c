@@ -122,6 +122,25 @@ void strv_split(struct strv *l, const char *s, const char *seps)
 	}
 }
 
+void strv_split_csv(struct strv *l, const char *s)
+{
+	bool quoted = false;
+
+	for (bool more = true; more; s++) {
+		char *piece = xmalloc(strlen(s) + 1), *to = piece;
+
+		for (; *s && (*s != ',' || quoted); s++) {
+			if (*s == '"')
+				quoted = !quoted;
+			else
+				*to++ = *s;
+		}
+		*to = 0;
+		strv_add_take(l, piece);
+		more = *s;
+	}
+}
+
 static size_t env_find(const struct strv *l, const char *key)
 {
 	size_t n = strlen(key), i;

@@ -29,6 +29,8 @@ void strv_copy(struct strv *to, const struct strv *from); /* appends */
 char *strv_join(const struct strv *l, const char *sep);
 /* Splits at each of SEPS' characters; empty pieces are kept. */
 void strv_split(struct strv *l, const char *s, const char *seps);
+/* At commas that are not between double quotes, which go: `a,"b=1,2"` -> a and b=1,2. */
+void strv_split_csv(struct strv *l, const char *s);
 /* "KEY=VALUE" lists: the value of KEY or NULL; set replaces in place or appends. */
 const char *strv_env_get(const struct strv *l, const char *key);
 void strv_env_set(struct strv *l, const char *key, const char *value);

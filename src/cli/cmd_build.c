@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "cli/build_output.h"
 #include "cli/build_services.h"
 #include "cli/build_view.h"
 #include "cli/commands.h"
@@ -16,6 +17,7 @@
 #include "engine/build/build.h"
 #include "engine/build/context.h"
 #include "plan/lower_build.h"
+#include "state/image_store.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -86,8 +88,8 @@ const struct cmd cmd_build = { "build", build_run, CMD_PROJECT | CMD_STATE | CMD
 /* ---- image build ---- */
 
 struct image_build_opts {
-	struct strv args, tags, labels, secret, ssh, contexts, hosts, filter, allow, ulimits, cache;
-	const char *file, *target, *network, *platform, *progress, *shm_size, *iidfile, *output, *metadata;
+	struct strv args, tags, labels, secret, ssh, contexts, hosts, filter, allow, ulimits, outputs;
+	const char *file, *target, *network, *platform, *progress, *shm_size, *iidfile;
 	bool no_cache, pull, quiet, check, load, rm;
 };
 static const struct opt image_build_rows[] = {
@@ -103,11 +105,11 @@ static const struct opt image_build_rows[] = {
 	OPT(0, "network", OPT_STR, struct image_build_opts, network, "MODE", "Network of RUN: default, none, host"),
 	OPT(0, "no-cache", OPT_BOOL, struct image_build_opts, no_cache, NULL, "Run all steps, whatever is in the cache"),
 	OPT(0, "no-cache-filter", OPT_LIST, struct image_build_opts, filter, "STAGE", "Run all steps of these stages"),
+	OPT('o', "output", OPT_LIST, struct image_build_opts, outputs, "DEST", "Where the result goes: DIR, type=local|tar|oci|docker,dest=PATH"),
 	OPT(0, "platform", OPT_STR, struct image_build_opts, platform, "OS/ARCH", "What it is built for"),
 	OPT_CHOICE(0, "progress", struct image_build_opts, progress, "TYPE", "auto, plain or quiet", progresses),
 	OPT(0, "pull", OPT_BOOL, struct image_build_opts, pull, NULL, "Ask the registry for newer base images"),
 	OPT_REFUSE(0, "push", NULL, "use 'image push' after the build"),
-	OPT_REFUSE('o', "output", "DEST", "the result goes into the image store; 'image save' writes it out"),
 	OPT('q', "quiet", OPT_BOOL, struct image_build_opts, quiet, NULL, "Only the image's id"),
 	OPT_HIDE(0, "rm", OPT_BOOL, struct image_build_opts, rm, NULL, ""),
 	OPT(0, "secret", OPT_LIST, struct image_build_opts, secret, "SPEC", "id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret"),
@@ -195,15 +197,22 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 	const struct image_build_opts *o = opts;
 	AUTO_DONE(build_options_done) struct build_options b = { .context = args->v[0], .interrupt_fd = -1 };
 	auto_free char *id = NULL, *text = NULL;
+	AUTO_DONE(build_outputs_done) struct build_outputs outputs = { 0 };
 	bool quiet = o->quiet || is_quiet(o->progress);
+	AUTO_STRV(before);
 
 	TRY(check_context(args->v[0], o->file, e));
 	TRY(fill(app, o, &b, &text, e));
+	TRY(build_outputs_parse(&o->outputs, o->load, &b.tags, &outputs, e));
+	TRY(image_list(app->db, &before, e));
 	TRY(build_view_run(app, &b, quiet, &id, e));
 	if (!id)
 		return 0;
+	TRY(build_outputs_write(app, &outputs, id, !strv_has(&before, id), e));
 	if (o->iidfile)
 		TRY(file_replace(o->iidfile, id, strlen(id), 0644, false, e));
+	if (!outputs.keep)
+		return 0;
 	if (quiet)
 		printf("%s\n", id);
 	else

@@ -3,6 +3,8 @@ noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	src/cli/attach.c \
 	src/cli/attach.h \
+	src/cli/build_output.c \
+	src/cli/build_output.h \
 	src/cli/build_services.c \
 	src/cli/build_services.h \
 	src/cli/build_view.c \

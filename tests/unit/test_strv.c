@@ -44,17 +44,24 @@ static void test_list(void **state)
 static void test_split(void **state)
 {
 	static const struct {
-		const char *input, *want;
-	} rows[] = { { "a:b", "a|b" }, { "", "" }, { ":", "|" }, { "a,:b", "a||b" }, { "abc", "abc" } };
+		const char *input, *want, *csv;
+	} rows[] = {
+		{ "a:b", "a|b", "a:b" }, { "", "", "" }, { ":", "|", ":" }, { "a,:b", "a||b", "a|:b" }, { "abc", "abc", "abc" },
+		{ "a,\"b,c\",", "a|\"b|c\"|", "a|b,c|" }, { "\"a", "\"a", "a" },
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		AUTO_STRV(l);
-		auto_free char *got = NULL;
+		AUTO_STRV(csv);
+		auto_free char *got = NULL, *got_csv = NULL;
 
 		strv_split(&l, rows[i].input, ":,");
 		got = strv_join(&l, "|");
 		assert_string_equal(got, rows[i].want);
 		assert_true(l.n >= 1);
+		strv_split_csv(&csv, rows[i].input);
+		got_csv = strv_join(&csv, "|");
+		assert_string_equal(got_csv, rows[i].csv);
 	}
 }
 
