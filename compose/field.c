@@ -130,23 +130,7 @@ static int unknown_key(struct fctx *c, const struct field *table, const struct n
 
 struct node *field_own(struct fctx *c, const struct node *n)
 {
-	struct node *copy;
-
-	if (!(c->flags & FCTX_RAW))
-		return (struct node *)(uintptr_t)n;
-	copy = arena_alloc(c->arena, sizeof(*copy));
-	*copy = *n;
-	copy->cap = n->n;
-	copy->index = NULL;
-	if (n->items) {
-		copy->items = arena_alloc(c->arena, (n->n ? n->n : 1) * sizeof(struct node *));
-		memcpy(copy->items, n->items, n->n * sizeof(struct node *));
-	}
-	if (n->keys) {
-		copy->keys = arena_alloc(c->arena, (n->n ? n->n : 1) * sizeof(struct node *));
-		memcpy(copy->keys, n->keys, n->n * sizeof(struct node *));
-	}
-	return copy;
+	return c->flags & FCTX_RAW ? node_shell(c->arena, n) : (struct node *)(uintptr_t)n;
 }
 
 struct node *field_list_at(struct fctx *c, const struct node *n)

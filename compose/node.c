@@ -10,6 +10,7 @@
 
 enum {
 	INDEX_FROM = 12,      /* keys from which a map is hashed */
+	PLACES_MIN = 4,       /* of the arrays of a list or map that is not empty */
 	SNIPPET_WIDTH = 120,  /* bytes of a source line that a message shows */
 };
 
@@ -53,25 +54,53 @@ struct node *node_map(struct arena *a, struct pos pos)
 	return node_new(a, NODE_MAP, pos);
 }
 
-struct node *node_copy(struct arena *a, const struct node *n)
+/* What arrays have room for that were made for N children or grew to them: a power of two. */
+static size_t places(size_t n)
+{
+	size_t cap = n ? PLACES_MIN : 0;
+
+	while (cap < n)
+		cap *= 2;
+	return cap;
+}
+
+static struct node **array_copy(struct arena *a, struct node *const *v, size_t n)
+{
+	struct node **to = arena_alloc(a, places(n) * sizeof(struct node *));
+
+	return memcpy(to, v, n * sizeof(struct node *));
+}
+
+/* Room for one more behind N, for which there is none. */
+static struct node **array_grow(struct arena *a, struct node *const *v, size_t n)
+{
+	struct node **to = arena_alloc(a, places(n + 1) * sizeof(struct node *));
+
+	return n ? memcpy(to, v, n * sizeof(struct node *)) : to;
+}
+
+struct node *node_shell(struct arena *a, const struct node *n)
 {
 	struct node *c = arena_alloc(a, sizeof *c);
 
 	*c = *n;
 	c->items = c->keys = NULL;
-	c->cap = n->n;
-	if (n->n == 0)
-		return c;
-	c->items = arena_alloc(a, n->n * sizeof *c->items);
+	if (n->kind == NODE_MAP)
+		c->index = NULL;
+	if (n->n)
+		c->items = array_copy(a, n->items, n->n);
+	if (n->n && n->kind == NODE_MAP)
+		c->keys = array_copy(a, n->keys, n->n);
+	return c;
+}
+
+/* Keys are never changed in place, so both maps point to the same ones. */
+struct node *node_copy(struct arena *a, const struct node *n)
+{
+	struct node *c = node_shell(a, n);
+
 	for (size_t i = 0; i < n->n; i++)
 		c->items[i] = node_copy(a, n->items[i]);
-	if (n->kind != NODE_MAP)
-		return c;
-	/* Keys are never changed in place, so both maps may point to the same ones. */
-	c->keys = arena_alloc(a, n->n * sizeof *c->keys);
-	for (size_t i = 0; i < n->n; i++)
-		c->keys[i] = n->keys[i];
-	c->index = NULL;
 	return c;
 }
 
@@ -148,14 +177,10 @@ struct node *node_key(const struct node *map, const char *key)
 
 static void map_grow(struct arena *a, struct node *map)
 {
-	size_t cap = map->cap;
-
-	if (map->n < map->cap)
+	if (map->n < places(map->n))
 		return;
-	arena_grow(a, &map->keys, map->n, &cap, sizeof *map->keys);
-	cap = map->cap;
-	arena_grow(a, &map->items, map->n, &cap, sizeof *map->items);
-	map->cap = (uint32_t)cap;
+	map->keys = array_grow(a, map->keys, map->n);
+	map->items = array_grow(a, map->items, map->n);
 }
 
 void node_set_key(struct arena *a, struct node *map, struct node *key, struct node *value)
@@ -203,11 +228,8 @@ bool node_remove(struct node *map, const char *key)
 
 void node_append(struct arena *a, struct node *list, struct node *item)
 {
-	size_t cap = list->cap;
-
-	if (list->n == list->cap)
-		arena_grow(a, &list->items, list->n, &cap, sizeof *list->items);
-	list->cap = (uint32_t)cap;
+	if (list->n == places(list->n))
+		list->items = array_grow(a, list->items, list->n);
 	list->items[list->n++] = item;
 }
 

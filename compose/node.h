@@ -34,18 +34,20 @@ enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 enum scalar_type { SCALAR_STR, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TIME }; /* as the plain YAML scalar resolved */
 enum node_tag { TAG_NONE, TAG_RESET, TAG_OVERRIDE };
 
-/* 64 bytes: a large project has hundreds of thousands. */
+/* 48 bytes: a large project has a million. */
 struct node {
 	enum node_kind kind : 8;
 	enum scalar_type type : 8; /* of NODE_SCALAR; quoted scalars are SCALAR_STR */
 	enum node_tag tag : 8;     /* !reset, !override */
 	bool quoted;
-	uint32_t n, cap;           /* children */
+	uint32_t n;                /* children */
 	struct pos pos;
-	const char *text;          /* NODE_SCALAR: never NULL */
+	union {
+		const char *text;         /* NODE_SCALAR: never NULL */
+		struct node_index *index; /* NODE_MAP, internal: hash of keys once there are many; NULL: their places have changed */
+	};
 	struct node **items;       /* NODE_LIST and NODE_MAP values */
 	struct node **keys;        /* NODE_MAP: scalar nodes with their own positions, same index as items */
-	struct node_index *index;  /* internal: hash of keys once a map is large; whoever copies a map leaves it NULL */
 };
 
 struct node *node_null(struct arena *a, struct pos pos);
@@ -54,6 +56,7 @@ struct node *node_scalar(struct arena *a, struct pos pos, enum scalar_type type,
 struct node *node_list(struct arena *a, struct pos pos);
 struct node *node_map(struct arena *a, struct pos pos);
 struct node *node_copy(struct arena *a, const struct node *n); /* deep */
+struct node *node_shell(struct arena *a, const struct node *n); /* a copy with the same children in arrays of its own */
 
 struct node *node_get(const struct node *map, const char *key);  /* NULL: absent or not a map */
 struct node *node_key(const struct node *map, const char *key);  /* the key's own node, for its position */

@@ -143,19 +143,9 @@ static int copy_aliased(struct reader *r, struct pos pos, const struct node *n, 
 	TRY(check_depth(r, pos, depth));
 	if (++r->aliased > YAML_MAX_ALIASED + 10 * r->nodes)
 		return pos_err(r->e, pos, "document contains excessive aliasing");
-	c = arena_alloc(r->arena, sizeof *c);
-	*c = *n;
-	c->cap = n->n;
-	if (n->n) {
-		c->items = arena_alloc(r->arena, n->n * sizeof *c->items);
-		for (size_t i = 0; i < n->n; i++)
-			TRY(copy_aliased(r, pos, n->items[i], depth + 1, &c->items[i]));
-	}
-	if (n->n && n->kind == NODE_MAP) {
-		c->keys = arena_alloc(r->arena, n->n * sizeof *c->keys);
-		memcpy(c->keys, n->keys, n->n * sizeof *c->keys);
-	}
-	c->index = NULL;
+	c = node_shell(r->arena, n);
+	for (size_t i = 0; i < n->n; i++)
+		TRY(copy_aliased(r, pos, n->items[i], depth + 1, &c->items[i]));
 	*ret = c;
 	return 0;
 }
