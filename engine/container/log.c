@@ -88,10 +88,17 @@ static int open_log(struct log_writer *w, int flags, struct err *e)
 	w->size = st.st_size;
 	return 0;
 }
+static int open_mark(struct log_writer *w, const struct dirs *d, const char *id, struct err *e)
+{
+	auto_free char *folder = dirs_run(d, "c/%s", id), *mark = dirs_run(d, "c/%s/log.mark", id);
+
+	TRY(file_mkdir_p(folder, 0700, e));
+	w->mark = open(mark, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return w->mark < 0 ? err_sys(e, "open '%s'", mark) : 0;
+}
 int log_writer_open(const struct dirs *d, const char *id, const struct log_spec *spec, struct log_writer **ret, struct err *e)
 {
 	AUTO(log_writer_close) struct log_writer *w = xcalloc(1, sizeof(*w));
-	auto_free char *mark = dirs_run(d, "c/%s/log.mark", id);
 
 	w->fd = w->mark = -1;
 	w->dir = dirs_root(d, "containers/%s", id);
@@ -102,12 +109,17 @@ int log_writer_open(const struct dirs *d, const char *id, const struct log_spec 
 				return -e->code;
 			err_clear(e);
 		}
-		w->mark = open(mark, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (w->mark < 0)
-			return err_sys(e, "open '%s'", mark);
+		TRY(open_mark(w, d, id, e));
 	}
 	*ret = TAKE(w);
 	return 0;
+}
+int log_writer_renew(struct log_writer *w, const struct dirs *d, const char *id, struct err *e)
+{
+	if (w->mark < 0)
+		return 0;
+	close(TAKE_FD(w->mark));
+	return open_mark(w, d, id, e);
 }
 void log_writer_close(struct log_writer *w)
 {

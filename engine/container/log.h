@@ -33,6 +33,8 @@ struct log_writer;
 /* The folders containers/ID and run/c/ID exist. The mark is run/c/ID/log.mark. */
 int log_writer_open(const struct dirs *d, const char *id, const struct log_spec *spec, struct log_writer **ret, struct err *e);
 void log_writer_close(struct log_writer *w); /* NULL is fine */
+/* The run folder was wiped: its mark anew. */
+int log_writer_renew(struct log_writer *w, const struct dirs *d, const char *id, struct err *e);
 DEFINE_AUTO(struct log_writer *, log_writer_close)
 /* HELD: bytes that each stream holds now. Call once, after open, before the first log_store. */
 int log_recover(struct log_writer *w, const size_t held[LOG_STREAMS], struct err *e);

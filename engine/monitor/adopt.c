@@ -4,7 +4,8 @@
  *
  *   row            keeper answers        no keeper
  *   starting       running now           K was killed or has undone itself: the start failed
- *   running …      as the row says       process lives: another keeper, without its stdio; else it ended, as run/c/ID/exit says
+ *   running …      as the row says       process lives: another keeper, with what the old one has when it only cannot be reached;
+ *                                        else it ended, as run/c/ID/exit says
  *   restarting     (it stays between     wait for the rest of its backoff
  *                  two runs)
  */
@@ -14,6 +15,7 @@
 #include "base/time.h"
 #include "state/db.h"
 #include <errno.h>
+#include <signal.h>
 
 /* Between two runs. How much of the pause is over is not known: all of it again. */
 static void resume_backoff(struct mctr *c)
@@ -30,32 +32,37 @@ static void adopt_unkept(struct mctr *c, const struct ctr_row *row)
 	AUTO_ERR(e);
 	int code = -1;
 	int64_t when = 0;
+	bool taken = false;
 
-	if (ctr_row_alive(row, m->dirs.boot_id)) {
-		c->pid = row->pid;
+	if (streq0(row->boot_id, m->dirs.boot_id))
+		taken = keeper_take_over(c, &row->keeper);
+	if (ctr_row_alive(row, m->dirs.boot_id) && c->pidfd < 0)
 		c->pidfd = proc_pidfd(&row->pid, &e);
-		err_clear(&e);
-		if (c->pidfd >= 0) { /* both were killed: it runs without our ends of its stdio */
-			monitor_adopted(c);
-			if (keeper_respawn(c, &e) < 0)
-				monitor_report(m, "another keeper", &e);
-			return;
-		}
+	err_clear(&e);
+	if (c->pidfd >= 0 || taken)
+		c->pid = row->pid;
+	if (!keeper_process_over(c)) { /* without a keeper (both were killed) it runs without our ends of its stdio */
+		monitor_adopted(c);
+		if (keeper_respawn(c, &e) < 0)
+			monitor_report(m, "another keeper", &e);
+		return;
 	}
-	(void)keeper_exit_file(c, &code, &when);
-	if (row->state == CTR_STARTING) {
+	(void)keeper_how_ended(c, &code, &when);
+	if (row->state == CTR_STARTING && !taken) {
 		(void)err_set(&c->failed, EINTR, "the start was interrupted");
 		c->state = M_STARTING;
 		ctr_event(c, EV_FAILED);
 		return;
 	}
-	if (row->state == CTR_RESTARTING && streq0(row->boot_id, m->dirs.boot_id)) {
+	if (row->state == CTR_RESTARTING && !taken && streq0(row->boot_id, m->dirs.boot_id)) {
 		resume_backoff(c);
 		return;
 	}
 	if (!streq0(row->boot_id, m->dirs.boot_id))
 		c->stopped = true; /* before a reboot; what shall run again is up to who brings the project up */
 	c->state = M_RUNNING;
+	if (taken)
+		monitor_adopted(c); /* its last words */
 	ctr_ended(c, code >= 0, code >= 0 ? code : 255, when);
 }
 /* Its keeper has told all; the row says what was going on. */
@@ -89,6 +96,15 @@ void monitor_adopted(struct mctr *c)
 	}
 	monitor_dirty(c);
 }
+/* The row has all that its keeper knows; who told it was killed before it could say goodbye. The next start would wait for it. */
+static void dismiss(const struct monitor *m, const struct ctr_row *row)
+{
+	AUTO_ERR(gone);
+	auto_close int keeper = row->keeper.pid && streq0(row->boot_id, m->dirs.boot_id) ? proc_pidfd(&row->keeper, &gone) : -1;
+
+	if (keeper >= 0)
+		(void)proc_kill_fd(keeper, SIGKILL, &gone);
+}
 int adopt_all(struct monitor *m, struct err *e)
 {
 	AUTO_DONE(ctr_rows_done) struct ctr_rows rows = CTR_ROWS_INIT;
@@ -105,8 +121,10 @@ int adopt_all(struct monitor *m, struct err *e)
 		struct mctr *c;
 		int r;
 
-		if (row->state < CTR_STARTING || row->state > CTR_RESTARTING)
+		if (row->state < CTR_STARTING || row->state > CTR_RESTARTING) {
+			dismiss(m, row);
 			continue;
+		}
 		c = monitor_ctr_make(m, row, &why);
 		if (!c) {
 			monitor_report(m, row->name, &why);

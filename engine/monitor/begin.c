@@ -45,7 +45,7 @@ static void reset_limits(void)
 		setrlimit(RLIMIT_NOFILE, &r);
 	}
 }
-static void open_report(const struct monitor *m)
+void report_open(const struct monitor *m)
 {
 	auto_free char *path = dirs_run(&m->dirs, "p/%s/monitor.log", m->project);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
@@ -164,14 +164,14 @@ static void tell_pid(const struct monitor *m)
 }
 static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
 {
-	static const int sigs[] = { SIGCHLD, SIGTERM, 0 };
+	static const int sigs[] = { SIGCHLD, SIGTERM, SIGIO, 0 };
 	int r;
 
 	r = take_lock(m, a->lock, e);
 	if (r != 0)
 		return r;
 	tell_pid(m);
-	open_report(m);
+	report_open(m);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (const int *s = (const int[]){ SIGPIPE, SIGINT, SIGHUP, SIGQUIT, 0 }; *s; s++)
 		signal(*s, SIG_IGN);
@@ -183,6 +183,7 @@ static int begin(struct monitor *m, const struct monitor_args *a, struct err *e)
 	TRY(watch_timer(m->loop, &m->retry, rows_retry, e));
 	TRY(fd_pipe(m->scratch, e));
 	TRY(serve_listen(m, e));
+	home_watch(m);
 	FP("monitor.adopt", e);
 	TRY(adopt_all(m, e));
 	return serve_open(m, e);
@@ -219,7 +220,7 @@ static int protect(char **argv, struct err *e)
 }
 int monitor_main(int argc, char **argv)
 {
-	struct monitor m = { .lock = -1, .listen_fd = -1, .scratch = { -1, -1 } };
+	struct monitor m = { .lock = -1, .listen_fd = -1, .home = -1, .scratch = { -1, -1 } };
 	struct monitor_args a;
 	AUTO_ERR(e);
 	int r;

@@ -26,6 +26,8 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* ---- argv of gantry-keep, see its head ---- */
@@ -126,7 +128,7 @@ static int info_status(int pidfd)
 	return ioctl(pidfd, PIDFD_GET_INFO, &info) == 0 && (info.mask & PIDFD_INFO_EXIT) ? info.exit_code : -1;
 }
 /* "CODE NANOSECONDS\n", written by the keeper. */
-bool keeper_exit_file(struct mctr *c, int *ret_code, int64_t *ret_ns)
+static bool exit_file(const struct mctr *c, int *ret_code, int64_t *ret_ns)
 {
 	auto_free char *path = dirs_run(&c->m->dirs, "c/%s/exit", c->id);
 	auto_free char *text = NULL;
@@ -138,6 +140,17 @@ bool keeper_exit_file(struct mctr *c, int *ret_code, int64_t *ret_ns)
 	*ret_code = (int)strtol(text, &end, 10);
 	*ret_ns = strtoll(end, NULL, 10);
 	return true;
+}
+bool keeper_how_ended(const struct mctr *c, int *ret_code, int64_t *ret_ns)
+{
+	int status;
+
+	if (exit_file(c, ret_code, ret_ns))
+		return true;
+	status = c->pidfd < 0 ? -1 : info_status(c->pidfd);
+	if (status >= 0)
+		*ret_code = proc_exit_code(status);
+	return status >= 0;
 }
 static void ended_without_keeper(struct mctr *c)
 {
@@ -151,10 +164,10 @@ static void ended_without_keeper(struct mctr *c)
 	if (status >= 0)
 		code = proc_exit_code(status);
 	else
-		(void)keeper_exit_file(c, &code, &when);
+		(void)exit_file(c, &code, &when);
 	ctr_ended(c, code >= 0, code >= 0 ? code : 0, when);
 }
-static bool process_over(const struct mctr *c)
+bool keeper_process_over(const struct mctr *c)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 
@@ -312,6 +325,50 @@ void keeper_drop(struct mctr *c, enum keep_tag tag)
 	tell(c, KEEP_DROP, tag);
 }
 
+/* ---- a keeper that cannot be reached ---- */
+/* Descriptor FD of the process PIDFD, when it is what TAG says: a number may stand for something else by now (KEEP_DROP). Linux 5.6. */
+static int steal_fd(int pidfd, int tag, int fd)
+{
+	auto_close int got = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	bool fits;
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+	struct stat st;
+
+	if (got < 0 || fstat(got, &st) < 0)
+		return -1;
+	if (tag == KEEP_DNS_UDP || tag == KEEP_DNS_TCP || tag == KEEP_PORT)
+		fits = getsockopt(got, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && (domain == AF_INET || domain == AF_INET6);
+	else
+		fits = !S_ISSOCK(st.st_mode); /* all that a keeper opens later are connections to monitors */
+	return fits ? TAKE_FD(got) : -1;
+}
+/* What the keeper KEEPER of C holds, read off its arguments, is ours; then it is killed. Its socket is gone, with /run or with a monitor's socket
+ * that another one has made anew. */
+bool keeper_take_over(struct mctr *c, const struct proc_id *keeper)
+{
+	AUTO_ERR(gone);
+	auto_close int pidfd = proc_pidfd(keeper, &gone);
+	auto_free char *path = xasprintf("/proc/%d/cmdline", (int)keeper->pid), *args = NULL;
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	size_t n = 0;
+
+	if (pidfd < 0 || file_read(path, 64 << 10, &args, &n, &gone) < 0)
+		return false;
+	for (const char *a = args; a < args + n; a += strlen(a) + 1) {
+		char *eq;
+		long tag = strtol(a, &eq, 10);
+		int fd = eq > a && *eq == '=' && tag >= KEEP_STDIN && tag <= KEEP_PORT ? steal_fd(pidfd, (int)tag, (int)strtol(eq + 1, NULL, 10)) : -1;
+
+		if (fd >= 0)
+			take_fd(c, (int)tag, fd);
+	}
+	complete(c);
+	if (proc_kill_fd(pidfd, SIGKILL, &gone) >= 0)
+		(void)poll(&end, 1, 1000);
+	return true;
+}
+
 /* Another keeper for a process that lost its own, or never had one in this life. */
 int keeper_respawn(struct mctr *c, struct err *e)
 {
@@ -327,6 +384,7 @@ int keeper_respawn(struct mctr *c, struct err *e)
 
 	TRY(dirs_program("gantry-keep", &keep, e));
 	TRY(dirs_program("gantry-monitor", &monitor, e));
+	TRY(file_mkdir_p(dir_path, 0700, e)); /* somebody may have wiped the run folder */
 	dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(e, "open '%s'", dir_path);
@@ -392,11 +450,12 @@ static void keeper_lost(struct mctr *c)
 	c->keeper = (struct proc_id){ 0 };
 	if (!c->pid.pid)
 		return; /* over already, and told */
-	if (process_over(c)) {
+	if (keeper_process_over(c)) {
 		ended_without_keeper(c);
 		return;
 	}
 	log_debug("%s: its keeper is gone, starting another", c->spec->name);
+	(void)home_keep(c->m);
 	if (keeper_respawn(c, &e) < 0) {
 		monitor_report(c->m, "another keeper", &e);
 		keeper_close(c);

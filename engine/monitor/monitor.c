@@ -198,6 +198,8 @@ int monitor_signal(struct watch *w, uint32_t events)
 	while (read(w->fd, &si, sizeof(si)) == sizeof(si))
 		if (si.ssi_signo == SIGTERM)
 			serve_shutdown(m);
+		else if (si.ssi_signo == SIGIO)
+			(void)home_keep(m);
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		reaped(m, pid, status);
 	return 0;

@@ -147,6 +147,7 @@ struct monitor {
 	char *project;
 	struct loop *loop;
 	int lock, listen_fd;
+	int home;                  /* run/p/PROJECT, watched; -1 */
 	struct watch listen, signals, idle /* closes the database after a while */, retry /* rows that could not be written */;
 	struct db *db;
 	struct dns_host *dns;
@@ -169,6 +170,12 @@ enum { MONITOR_BUF = 64 << 10, EVENTS_MAX = 256 };
 
 /* begin.c */
 int monitor_main(int argc, char **argv);
+void report_open(const struct monitor *m);                    /* standard error: monitor.log */
+
+/* home.c */
+void home_watch(struct monitor *m);                           /* SIGIO when something goes from our run folder */
+/* Makes again what somebody took away of it. false: it cannot be made. Does not return when another monitor is there by now. */
+bool home_keep(struct monitor *m);
 
 /* monitor.c */
 int monitor_run(struct monitor *m, struct err *e);            /* until nothing is left to do */
@@ -221,11 +228,14 @@ void sandbox_up(struct mctr *c);                                /* its descripto
 /* keeper.c */
 int keeper_readable(struct watch *w, uint32_t events);          /* watch_fn of mctr.keep */
 int keeper_adopt(struct mctr *c, struct err *e);                /* connects to keep.sock; 1: nobody there */
+/* A keeper whose socket is gone: what it holds is ours, and it is killed. false: there is none. */
+bool keeper_take_over(struct mctr *c, const struct proc_id *keeper);
+bool keeper_process_over(const struct mctr *c);               /* true too without a pidfd */
 int keeper_respawn(struct mctr *c, struct err *e);              /* one that did not start the process */
 void keeper_bye(struct mctr *c);
 void keeper_drop(struct mctr *c, enum keep_tag tag);
 void keeper_reaped(struct mctr *c, int wait_status);            /* the container's process was our own child */
-bool keeper_exit_file(struct mctr *c, int *ret_code, int64_t *ret_ns); /* CODE -1: unknown */
+bool keeper_how_ended(const struct mctr *c, int *ret_code, int64_t *ret_ns); /* as far as files and the kernel know; CODE -1: unknown */
 /* For the exec of gantry-keep, in the forked child. */
 void keeper_argv(struct strv *argv, const struct mctr *c, const struct proc_id *pid, const char *monitor_path);
 void keeper_arg(struct strv *argv, enum keep_tag tag, int fd);  /* -1: nothing */

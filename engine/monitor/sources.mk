@@ -3,7 +3,7 @@ noinst_LIBRARIES += libmonitor.a
 libmonitor_a_SOURCES = \
 	engine/monitor/adopt.c engine/monitor/attach.c engine/monitor/begin.c \
 	engine/monitor/cleanup.c engine/monitor/client.h engine/monitor/control.c engine/monitor/control.h \
-	engine/monitor/health.c engine/monitor/health.h engine/monitor/keep.h engine/monitor/keeper.c \
+	engine/monitor/health.c engine/monitor/health.h engine/monitor/home.c engine/monitor/keep.h engine/monitor/keeper.c \
 	engine/monitor/launch.c engine/monitor/logio.c engine/monitor/monitor.c engine/monitor/monitor.h \
 	engine/monitor/probe.c engine/monitor/restart.c engine/monitor/restart.h engine/monitor/rows.c engine/monitor/serve.c \
 	engine/monitor/states.c engine/monitor/sweep.c
