@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 load lib
 
 setup() {
-	project "w$BATS_TEST_NUMBER" <<-'E'
+	project "wipe$BATS_TEST_NUMBER-$RANDOM" <<-'E'
 		services:
 		  say: {image: tiny:1, command: [sh, -c, 'i=0; while :; do i=$$((i+1)); echo line $$i; usleep 20000; done'], stop_signal: SIGKILL}
 		  web: {image: tiny:1, command: [httpd, -f, -h, /etc], stop_signal: SIGKILL, ports: ["127.0.0.1:0:80"]}
