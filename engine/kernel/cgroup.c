@@ -218,7 +218,7 @@ static int mkdir_once(const char *mount, const char *path, cgroup_dir_fn *each, 
 	return 0;
 }
 
-int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struct err *e)
+static int mkdir_patiently(const char *mount, const char *path, cgroup_dir_fn *each, struct err *e)
 {
 	for (int i = 0; i < 100; i++) {
 		int r = mkdir_once(mount, path, each, e);
@@ -227,6 +227,15 @@ int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struc
 			return r;
 	}
 	return err_set(e, EBUSY, "cgroup '%s/%s': its parent is removed again and again", mount, path);
+}
+
+int cgroup_mkdir(const char *mount, const char *path, cgroup_dir_fn *each, struct err *e)
+{
+	mode_t saved = umask(022); /* programs of every user look up their limits there, whatever the umask of ours is */
+	int r = mkdir_patiently(mount, path, each, e);
+
+	umask(saved);
+	return r;
 }
 
 /* ---- joining -------------------------------------------------------------------------------------------------------- */
