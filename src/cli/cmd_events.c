@@ -39,11 +39,9 @@ static void print_json(const struct event_row *ev)
 	AUTO(json_free) struct cJSON *o = json_object();
 	AUTO(json_free) struct cJSON *attrs = NULL;
 	AUTO_ERR(ignored);
-	char when[64];
+	char when[TIME_TEXT];
 
-	time_text(ev->time_ns, when, sizeof when);
-	when[10] = 'T';
-	json_add_str(o, "time", when);
+	json_add_str(o, "time", time_rfc3339(ev->time_ns, when));
 	json_add_str(o, "type", ev->type);
 	json_add_str(o, "action", ev->action);
 	json_add_str(o, "service", str0(ev->service));
@@ -57,13 +55,17 @@ static void print_json(const struct event_row *ev)
 
 static void print_plain(const struct event_row *ev)
 {
+	AUTO(json_free) struct cJSON *attrs = NULL;
+	AUTO_ERR(ignored);
+	bool more = false;
 	char when[64];
 
 	time_text(ev->time_ns, when, sizeof when);
 	printf("%s %s %s %s", when, ev->type, ev->action, str0(ev->actor));
-	if (ev->attributes && !streq(ev->attributes, "{}"))
-		printf(" %s", ev->attributes);
-	printf("\n");
+	if (ev->attributes && json_parse(ev->attributes, strlen(ev->attributes), "event", &attrs, &ignored) >= 0)
+		for (const struct cJSON *a = json_first(attrs); a; a = json_next(a), more = true)
+			printf("%s%s=%s", more ? ", " : " (", str0(json_key(a)), str0(json_value_str(a)));
+	printf("%s\n", more ? ")" : "");
 }
 
 struct window {
