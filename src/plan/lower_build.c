@@ -85,12 +85,12 @@ static int secrets_of(const struct project *p, const struct service *s, struct b
 		const struct file_object *f = project_secret(p, r->source);
 		const char *id = r->target && *r->target ? path_base(r->target) : r->source;
 
-		if (!f || f->external || (!f->file && !f->value))
+		if (!f || f->external || (!f->file && !f->environment && !f->value))
 			return err_set(e, EINVAL, "build.secrets only supports environment or file-based secrets: \"%s\"", r->source);
 		if (f->file)
 			TRY(add_file(o, id, f->file, e));
-		else
-			build_options_secret(o, id, f->value, strlen(f->value));
+		else /* a variable that is not set: an empty secret, which a build may do without (BuildKit's secrets provider) */
+			build_options_secret(o, id, str0(f->value), strlen(str0(f->value)));
 	}
 	return 0;
 }
