@@ -200,12 +200,7 @@ static char *excerpt(const struct build *b, struct df_place place)
 		size_t n = strcspn(p, "\n");
 
 		if (line >= from) {
-			size_t end = n;
-
-			while (end && p[end - 1] == '\r')
-				end--;
-
-			auto_free char *shown = str_visible(p, MIN(end, (size_t)500));
+			auto_free char *shown = str_visible_line(p, MIN(n, (size_t)500));
 
 			str_addf(&out, " %3d | %s %s\n", line, line >= place.first && line <= place.last ? ">>>" : "   ", shown);
 		}
@@ -485,7 +480,7 @@ static int check_epoch(struct build *b, struct err *e)
 static void tell_warnings(struct build *b, const struct df_warnings *w)
 {
 	for (size_t i = 0; b->o->events.warning && i < w->n; i++)
-		b->o->events.warning(b->o->events.arg, w->v[i].rule, w->v[i].line, w->v[i].text);
+		b->o->events.warning(b->o->events.arg, w->v[i].rule, b->name, w->v[i].line, w->v[i].text);
 }
 
 static int prepare(struct build *b, struct df_place *place, struct err *e)

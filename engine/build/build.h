@@ -42,7 +42,7 @@ struct build_events {
 	void (*output)(void *arg, int n, const char *p, size_t len);
 	/* CACHED, or done after NS; FAILURE: what went wrong (NULL: nothing). */
 	void (*end)(void *arg, int n, bool cached, int64_t ns, const char *failure);
-	void (*warning)(void *arg, const char *rule, int line, const char *text);
+	void (*warning)(void *arg, const char *rule, const char *file, int line, const char *text);
 	void *arg;
 };
 

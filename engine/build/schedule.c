@@ -36,7 +36,7 @@ static char *step_name(const struct build *b, const struct step *t)
 {
 	const struct stage *st = &b->stages.v[t->stage];
 	auto_free char *stage = st->name ? xstrdup(st->name) : xasprintf("stage-%d", st->index), *total = xasprintf("%zu", st->total);
-	auto_free char *text = str_visible(t->label, MIN(strlen(t->label), (size_t)4000));
+	auto_free char *text = str_visible_line(t->label, MIN(strlen(t->label), (size_t)4000));
 
 	return xasprintf("[%s%s%*d/%s] %s", b->stages.n > 1 ? stage : "", b->stages.n > 1 ? " " : "", (int)strlen(total), t->number, total, text);
 }
@@ -331,7 +331,7 @@ static char *visible_lines(const char *text)
 
 	strv_split(&lines, text, "\n");
 	for (size_t i = 0; i < lines.n; i++) {
-		auto_free char *line = str_visible(lines.v[i], strcspn(lines.v[i], "\r"));
+		auto_free char *line = str_visible_line(lines.v[i], strlen(lines.v[i]));
 
 		if (*line || i + 1 < lines.n)
 			str_addf(&out, "%s\n", line);

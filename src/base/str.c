@@ -237,7 +237,7 @@ static bool is_control(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
-char *str_visible(const char *s, size_t n)
+static char *visible(const char *s, size_t n, bool tabs)
 {
 	struct str b = STR_INIT(SIZE_MAX / 2);
 	const unsigned char *p = (const unsigned char *)s;
@@ -246,7 +246,7 @@ char *str_visible(const char *s, size_t n)
 		uint32_t c = 0;
 		size_t len = utf8_char(p + i, n - i, &c);
 
-		if (len && !is_control(c)) {
+		if (len && (!is_control(c) || (tabs && c == '\t'))) {
 			str_addn(&b, s + i, len);
 		} else {
 			len = len ? len : 1;
@@ -256,6 +256,25 @@ char *str_visible(const char *s, size_t n)
 		i += len;
 	}
 	return str_take(&b);
+}
+
+char *str_visible(const char *s, size_t n)
+{
+	return visible(s, n, false);
+}
+
+char *str_visible_line(const char *s, size_t n)
+{
+	const char *over;
+
+	while (n && s[n - 1] == '\r')
+		n--;
+	over = n ? memrchr(s, '\r', n) : NULL;
+	if (over) {
+		n -= (size_t)(over + 1 - s);
+		s = over + 1;
+	}
+	return visible(s, n, true);
 }
 
 bool str_utf8_valid(const char *s, size_t n)

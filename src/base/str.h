@@ -59,4 +59,6 @@ bool str_in(const char *s, const char *const *list); /* NULL-terminated list */
 const char *str_nearest(const char *s, const void *names, size_t n, size_t stride);
 /* Bytes safe to show on a terminal: control bytes, ESC, invalid UTF-8 as \xHH. Caller frees. */
 char *str_visible(const char *s, size_t n);
+/* The same for a line of a program's output: tabs stay, and a CR within it starts it over, as on a terminal. */
+char *str_visible_line(const char *s, size_t n);
 bool str_utf8_valid(const char *s, size_t n);

@@ -28,6 +28,7 @@ struct vertex {
 };
 struct view {
 	struct app *app;
+	const char *image;        /* its first name, NULL: none */
 	bool quiet;
 	struct vertex *v;         /* by number */
 	size_t n, cap;
@@ -61,7 +62,7 @@ static void on_begin(void *arg, int n, const char *name)
 static void flush_line(struct view *w, int n)
 {
 	struct vertex *v = &w->v[n];
-	auto_free char *shown = str_visible(v->line.s, v->line.len);
+	auto_free char *shown = str_visible_line(str0(v->line.s), v->line.len);
 
 	turn_to(w, n);
 	fprintf(stderr, "#%d %.3f %s\n", n, (double)(time_mono_ns() - v->started_ns) / 1e9, shown);
@@ -76,7 +77,7 @@ static void on_output(void *arg, int n, const char *p, size_t len)
 	for (size_t i = 0; i < len && !w->quiet; i++) {
 		if (p[i] == '\n' || v->line.len >= LINE_MAX_SHOWN - 1)
 			flush_line(w, n);
-		if (p[i] != '\n' && p[i] != '\r')
+		if (p[i] != '\n')
 			str_addc(&v->line, p[i]);
 	}
 }
@@ -100,13 +101,14 @@ static void on_end(void *arg, int n, bool cached, int64_t ns, const char *failur
 		fprintf(stderr, "#%d DONE %.1fs\n", n, (double)ns / 1e9);
 }
 
-static void on_warning(void *arg, const char *rule, int line, const char *text)
+/* Names the image: of several builds it says whose file this is. */
+static void on_warning(void *arg, const char *rule, const char *file, int line, const char *text)
 {
 	struct view *w = arg;
 
 	if (w->quiet)
 		return;
-	log_warning("%s: %s (line %d)", rule, text, line);
+	log_warning("%s%s%s: %s (%s:%d)", str0(w->image), w->image ? ": " : "", rule, text, file, line);
 	w->warnings++;
 }
 
@@ -142,7 +144,7 @@ static void tell_failure(const struct build_failure *f)
 
 int build_view_run(struct app *app, struct build_options *o, bool quiet, char **ret_id, struct err *e)
 {
-	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET };
+	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET, .image = o->tags.n ? o->tags.v[0] : NULL };
 	struct build_failure failure = { 0 };
 	struct signalfd_siginfo si;
 	sigset_t set, before;

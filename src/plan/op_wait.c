@@ -73,7 +73,7 @@ static void add_tail(struct task *t, const struct ctr_row *c, struct str *out)
 	if (log_reader_open(db_dirs(t->a->db), c->id, TAIL_LINES, 0, 0, &r, &why) < 0)
 		return;
 	while (out->len < TAIL_MAX && log_reader_next(r, &entry, &why) == 1) {
-		auto_free char *line = str_visible(entry.text, MIN(entry.len, (size_t)TAIL_MAX));
+		auto_free char *line = str_visible_line(entry.text, MIN(entry.len, (size_t)TAIL_MAX));
 
 		str_addf(out, "%s\n    %.500s", first ? "\n  its last output:" : "", line);
 		first = false;
