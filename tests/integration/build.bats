@@ -108,6 +108,31 @@ D
 	[ -z "$(find "$GANTRY_ROOT/images/layers" -name cache -path '*/cache')" ]
 }
 
+@test "a build secret whose variable is not set is an empty one" {
+	df sec2 <<'D'
+FROM tiny:1
+RUN --mount=type=secret,id=t,required=true [ -e /run/secrets/t ] && [ ! -s /run/secrets/t ]
+D
+	project sec2 <<<'{services: {a: {build: {context: ., secrets: [t]}}}, secrets: {t: {environment: NOT_SET_HERE}}}'
+	gantry build -q
+}
+
+@test "what a build prints: tabs stay, the last state of a progress line, no bytes for the terminal; warnings name image and file" {
+	df talk <<'D'
+FROM tiny:1 as one
+RUN	printf 'a\tb\r\n5%%\r50%%\rall\n\033[31mred\n'
+D
+	run gantry image build -t talk "$T/talk"
+	[ "$status" = 0 ]
+	grep -qE $'^#2 [0-9.]+ a\tb$' <<<"$output"
+	grep -qE '^#2 [0-9.]+ all$' <<<"$output"
+	grep -qE '^#2 [0-9.]+ \\x1b\[31mred$' <<<"$output"
+	grep -qF "talk: FromAsCasing: 'as' and 'FROM' keywords' casing do not match (Dockerfile:1)" <<<"$output"
+	printf 'FROM tiny:1\nRUN true;\tprintf "1%%%%\\r2%%%%\\n"; false\n' >"$T/talk/Dockerfile"
+	no 1 $'RUN true;\tprintf' image build "$T/talk"
+	grep -qx '2%' <<<"$output"
+}
+
 @test "the network of a step: none has no way out, the default one has an address" {
 	df net <<'D'
 FROM tiny:1

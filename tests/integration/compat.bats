@@ -228,6 +228,13 @@ bats_require_minimum_version 1.5.0
 	gantry down -t 0
 }
 
+@test "a program without rights reads its limits (what a JVM sizes its heap by)" {
+	project limits <<<'services: {a: {image: "tiny:1", user: "1000", mem_limit: 64m}}'
+	gantry up -d
+	[ "$(gantry exec -T a sh -c 'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes')" = 67108864 ]
+	gantry down -t 0
+}
+
 @test "events: docker's words in docker's order" {
 	project evs <<<'services: {a: {image: "tiny:1", command: [sh, -c, "trap exit TERM; while :; do sleep 0.1; done"]}}'
 	gantry create
@@ -238,5 +245,8 @@ bats_require_minimum_version 1.5.0
 	gantry rm -f
 	run --separate-stderr gantry events --json --since 1m --until 0s
 	[ "$(jq -r 'select(.type == "container") | .action' <<<"$output" | xargs)" = "create start kill die stop start restart kill kill die stop destroy" ]
+	[[ $(jq -rs '.[0].time' <<<"$output") =~ ^[0-9-]{10}T[0-9:]{8}\.[0-9]{9}Z$ ]]
+	run --separate-stderr gantry events --since 1m --until 0s
+	grep -qE '^[0-9-]{10} [0-9:]{8}\.[0-9]{6} container kill [0-9a-f]{64} \(name=evs-a-1, image=tiny:1, signal=1\)$' <<<"$output"
 	gantry down
 }

@@ -123,10 +123,26 @@ static void test_visible(void **state)
 	assert_string_equal(nul, "a\\x00b");
 }
 
+static void test_visible_line(void **state)
+{
+	static const struct {
+		const char *input, *want;
+	} rows[] = {
+		{ "", "" }, { "a\tb", "a\tb" }, { "\033[2Ja\n", "\\x1b[2Ja\\x0a" },
+		{ "dos\r", "dos" }, { "\r\r", "" }, { "Reading 5%\rReading 50%\rReading done\r", "Reading done" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_free char *got = str_visible_line(rows[i].input, strlen(rows[i].input));
+
+		assert_string_equal(got, rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_build), cmocka_unit_test(test_utf8), cmocka_unit_test(test_overflow_is_sticky),
+		cmocka_unit_test(test_build), cmocka_unit_test(test_visible_line), cmocka_unit_test(test_utf8), cmocka_unit_test(test_overflow_is_sticky),
 		cmocka_unit_test(test_parts),   cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_visible),
 	};
