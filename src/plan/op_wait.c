@@ -204,6 +204,7 @@ static void report_all(struct task *t, const struct ctr_rows *rows, enum apply_s
 	}
 }
 
+/* Why is told once, by the task's own end; the containers' lines only say that they wait no more. */
 static int look(struct task *t, struct ctr_rows *rows)
 {
 	int r;
@@ -213,7 +214,7 @@ static int look(struct task *t, struct ctr_rows *rows)
 	if (r > 0)
 		report_all(t, rows, APPLY_DONE, t->op->condition == WAIT_COMPLETED ? "Exited" : "Healthy");
 	else if (r < 0)
-		report_all(t, rows, t->op->optional ? APPLY_WARNING : APPLY_FAILED, "Error");
+		report_all(t, rows, t->op->optional ? APPLY_SKIPPED : APPLY_FAILED, t->op->optional ? "Error" : err_text(&t->e));
 	return r;
 }
 

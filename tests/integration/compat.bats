@@ -228,6 +228,21 @@ bats_require_minimum_version 1.5.0
 	gantry down -t 0
 }
 
+@test "a dependency that fails is told once, with its reason" {
+	project told <<'Y'
+services:
+  a: {image: "tiny:1", command: "false"}
+  b: {image: "tiny:1", depends_on: {a: {condition: service_completed_successfully}}}
+  c: {image: "tiny:1", depends_on: {a: {condition: service_completed_successfully, required: false}}}
+Y
+	no 1 "gantry: dependency failed to start: service \"a\" didn't complete successfully: exit 1" up -d b
+	[[ $output != *warning* ]]
+	run gantry up -d c
+	[ "$status" = 0 ]
+	[ "$(grep warning <<<"$output")" = "gantry: warning: Service a: service \"a\" didn't complete successfully: exit 1" ]
+	gantry down -t 0
+}
+
 @test "a program without rights reads its limits (what a JVM sizes its heap by)" {
 	project limits <<<'services: {a: {image: "tiny:1", user: "1000", mem_limit: 64m}}'
 	gantry up -d
