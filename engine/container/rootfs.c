@@ -119,20 +119,34 @@ static int open_shm(const struct rootfs_args *a, int *ret, struct err *e)
 	return 0;
 }
 
-/* New mount API: before the namespace is left, as detached copies that keep the host's peer groups (rshared, rslave). Old API: mount(2)
- * binds only from the namespace that it is called in. VOLUMES are always opened in the container's, where their drivers mount. */
-static int open_sources(const struct rootfs_args *a, struct rootfs *r, bool volumes, struct err *e)
+/* When a source is opened. HOSTS, with the new mount API: before the namespace is left, as detached copies that keep the host's peer groups
+ * (rshared, rslave); with the old one after it, as mount(2) binds only from the namespace that it is called in. VOLUMES: always in the
+ * container's, where their drivers mount. PARTS of volumes: after copy-up, which may bring what they name. */
+enum pass { HOSTS, VOLUMES, PARTS };
+
+static enum pass pass_of(const struct plan_mount *m)
+{
+	if (m->kind == PLAN_IMAGE)
+		return VOLUMES;
+	if (m->kind != PLAN_VOLUME)
+		return HOSTS;
+	return m->user && m->user->subpath ? PARTS : VOLUMES;
+}
+
+static int open_sources(const struct rootfs_args *a, struct rootfs *r, enum pass pass, struct err *e)
 {
 	bool clone = kernel_probe()->new_mount;
 
 	for (size_t i = 0; i < r->nsources; i++) {
 		const struct plan_mount *m = &a->plan->v[i];
 
-		if (m->kind == PLAN_SHM && !volumes && open_shm(a, &r->sources[i], e) < 0)
+		if (pass_of(m) != pass)
+			continue;
+		if (m->kind == PLAN_SHM && open_shm(a, &r->sources[i], e) < 0)
 			return err_wrap(e, "mount '%s'", m->target);
-		if (m->kind == PLAN_IMAGE && volumes && rootfs_open_image(a, m->user, &r->sources[i], e) < 0)
+		if (m->kind == PLAN_IMAGE && rootfs_open_image(a, m->user, &r->sources[i], e) < 0)
 			return err_wrap(e, "mount '%s'", m->target);
-		if (!has_source(m) || (m->kind == PLAN_VOLUME) != volumes)
+		if (!has_source(m))
 			continue;
 		if (!clone && m->propagation == MS_SHARED)
 			return err_set(e, EOPNOTSUPP, "mount '%s': propagation 'shared' needs Linux 5.12", m->target);
@@ -423,20 +437,23 @@ static int leave_host(struct err *e)
 	return 0;
 }
 
-/* The sources, the new namespace, the root. */
+/* The sources, the new namespace, the root, the volumes' first content. */
 static int begin(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 {
 	bool early = kernel_probe()->new_mount;
 
 	init_sources(a, r);
 	if (early)
-		TRY(open_sources(a, r, false, e));
+		TRY(open_sources(a, r, HOSTS, e));
 	TRY(leave_host(e));
 	if (!early)
-		TRY(open_sources(a, r, false, e));
-	TRY(open_sources(a, r, true, e));
+		TRY(open_sources(a, r, HOSTS, e));
+	TRY(open_sources(a, r, VOLUMES, e));
 	r->root = rootfs_mount_root(a, e);
-	return r->root < 0 ? -e->code : 0;
+	if (r->root < 0)
+		return -e->code;
+	TRY(copy_up(a, r->root, e));
+	return open_sources(a, r, PARTS, e);
 }
 
 static int apply_all(const struct rootfs_args *a, struct rootfs *r, struct err *e)
@@ -451,7 +468,6 @@ static int build(const struct rootfs_args *a, struct rootfs *r, struct err *e)
 {
 	TRY(begin(a, r, e));
 	TRY(ctr_user_resolve(r->root, a->spec->user, &a->spec->group_add, &r->user, e));
-	TRY(copy_up(a, r->root, e));
 	TRY(open_masks(r, e));
 	TRY(apply_all(a, r, e));
 	if (r->pty_slave >= 0)
@@ -478,8 +494,6 @@ int rootfs_open_view(const struct rootfs_args *a, struct err *e)
 	struct rootfs r = { .root = -1, .null = -1, .mask = -1, .pty_master = -1, .pty_slave = -1 };
 	int n = begin(a, &r, e), root;
 
-	if (n >= 0)
-		n = copy_up(a, r.root, e);
 	if (n >= 0)
 		n = apply_all(a, &r, e);
 	root = n < 0 ? n : TAKE_FD(r.root);

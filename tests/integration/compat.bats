@@ -243,6 +243,19 @@ Y
 	gantry down -t 0
 }
 
+@test "the part of a volume that the image brings is there at the first start" {
+	project parts <<'Y'
+services:
+  a:
+    build: {dockerfile_inline: "FROM tiny:1\nRUN mkdir -p /up/sub && echo brought >/up/sub/f"}
+    volumes: ["v:/up", {type: volume, source: v, target: /a, volume: {subpath: sub}}]
+volumes: {v: }
+Y
+	gantry up -d
+	[ "$(gantry exec -T a cat /a/f)" = brought ]
+	gantry down -v -t 0
+}
+
 @test "a program without rights reads its limits (what a JVM sizes its heap by)" {
 	project limits <<<'services: {a: {image: "tiny:1", user: "1000", mem_limit: 64m}}'
 	gantry up -d
