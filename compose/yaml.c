@@ -69,6 +69,8 @@ static const char *hint_of(const char *problem)
 		{ "could not find expected ':'", "a key needs a ':' and a blank after it" },
 		{ "did not find expected key", "check the indentation of this line and the one before" },
 		{ "did not find expected '-' indicator", "all items of a list start in the same column" },
+		{ "did not find expected ',' or ']'", "close the bracket; within it, quote a value that has brackets, braces or ${…}" },
+		{ "did not find expected ',' or '}'", "close the brace; within it, quote a value that has brackets, braces or ${…}" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(hints); i++)

@@ -133,6 +133,14 @@ fromfile env_file web.env:3:1" ]
 	[[ $output == *"give a path"* ]]
 }
 
+@test "a variable in a flow collection without quotes: the hint says it" {
+	echo 'services: {a: {image: x, labels: [x=${V:-1}]}}' >flow.yaml
+	run -15 gantry -f flow.yaml config
+	[[ $output == *'hint: close the bracket; within it, quote a value that has brackets, braces or ${…}'* ]]
+	echo 'services: {a: {image: x, labels: ["x=${V:-1}"]}}' >flow.yaml
+	gantry -f flow.yaml config -q
+}
+
 @test "--strict names everything that is not done in full, at once" {
 	cat >compose.yaml <<-'Y'
 	services:
