@@ -86,7 +86,7 @@ static void add_probe(const struct ctr_row *c, struct str *out)
 	AUTO(json_free) struct cJSON *log = NULL;
 	const struct cJSON *last = NULL;
 	AUTO_ERR(why);
-	auto_free char *line = NULL;
+	AUTO_STRV(lines);
 
 	if (!c->health_log || json_parse(c->health_log, strlen(c->health_log), "health log", &log, &why) < 0)
 		return;
@@ -99,8 +99,15 @@ static void add_probe(const struct ctr_row *c, struct str *out)
 
 	while (n && output[n - 1] == '\n')
 		n--;
-	line = str_visible(output, n);
-	str_addf(out, "\n  its last probe: exit %lld%s%s", (long long)json_int(last, "ExitCode", -1), *line ? ": " : "", line);
+	auto_free char *text = xstrndup(output, n);
+
+	strv_split(&lines, text, "\n");
+	str_addf(out, "\n  its last probe: exit %lld%s", (long long)json_int(last, "ExitCode", -1), n ? ":" : "");
+	for (size_t i = 0; n && i < lines.n; i++) {
+		auto_free char *line = str_visible_line(lines.v[i], strlen(lines.v[i]));
+
+		str_addf(out, "%s%s", lines.n > 1 ? "\n    " : " ", line);
+	}
 }
 
 /* Raises TEXT with what is known of C besides. */

@@ -130,12 +130,12 @@ load lib
 	  db:
 	    image: "tiny:1"
 	    command: [sh, -c, "echo cannot open disk; exec sleep 1000"]
-	    healthcheck: {test: [CMD-SHELL, "echo probe says no; exit 1"], interval: 100ms, retries: 2}
+	    healthcheck: {test: [CMD-SHELL, "echo probe says no; echo 'a\tlot'; exit 1"], interval: 100ms, retries: 2}
 	  app: {image: "tiny:1", depends_on: {db: {condition: service_healthy}}}
 	Y
 	run gantry up -d
 	[ "$status" -ne 0 ]
-	[[ $output == *"probe says no"* ]]
+	[[ $output == *$'its last probe: exit 1:\n    probe says no\n    a\tlot\n'* ]]
 	[[ $output == *"cannot open disk"* ]]
 	[[ $output == *app* ]]
 	gantry down -t 0
