@@ -315,7 +315,7 @@ void ctr_ended(struct mctr *c, bool known, int code, int64_t when_ns)
 {
 	c->exit_known = known;
 	c->exit_code = code;
-	c->finished_ns = when_ns ? when_ns : time_now_ns();
+	c->finished_ns = MAX(when_ns ? when_ns : time_now_ns(), c->started_ns); /* it may end before we hear that it runs */
 	c->reaped = -1;
 	c->pid = (struct proc_id){ 0 };
 	if (c->pidfd >= 0)

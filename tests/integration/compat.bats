@@ -243,6 +243,13 @@ Y
 	gantry down -t 0
 }
 
+@test "what ends at once has ended after it started" {
+	project brief <<<'services: {a: {image: "tiny:1", command: "false", scale: 20}}'
+	gantry up -d
+	soon eval '[ "$(gantry ps -a --format "{{.Status}}" | grep -c "^Exited (1) .* ago$")" = 20 ]'
+	gantry down -t 0
+}
+
 @test "the part of a volume that the image brings is there at the first start" {
 	project parts <<'Y'
 services:
