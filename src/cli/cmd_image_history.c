@@ -61,13 +61,12 @@ static char *shortened(const char *text)
 
 static char *one_line(const char *text)
 {
-	auto_free char *visible = str_visible(text, strlen(text));
-	char *copy = xstrdup(visible);
+	auto_free char *copy = xstrdup(text);
 
 	for (char *p = copy; *p; p++)
 		if (*p == '\t' || *p == '\n')
 			*p = ' ';
-	return copy;
+	return str_visible(copy, strlen(copy));
 }
 
 /* "2026-11-25T02:38:36Z" */

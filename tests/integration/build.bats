@@ -120,7 +120,7 @@ D
 @test "what a build prints: tabs stay, the last state of a progress line, no bytes for the terminal; warnings name image and file" {
 	df talk <<'D'
 FROM tiny:1 as one
-RUN	printf 'a\tb\r\n5%%\r50%%\rall\n\033[31mred\n'
+RUN true;	printf 'a\tb\r\n5%%\r50%%\rall\n\033[31mred\n'
 D
 	run gantry image build -t talk "$T/talk"
 	[ "$status" = 0 ]
@@ -128,6 +128,7 @@ D
 	grep -qE '^#2 [0-9.]+ all$' <<<"$output"
 	grep -qE '^#2 [0-9.]+ \\x1b\[31mred$' <<<"$output"
 	grep -qF "talk: FromAsCasing: 'as' and 'FROM' keywords' casing do not match (Dockerfile:1)" <<<"$output"
+	gantry image history --no-trunc talk | grep -qF '/bin/sh -c true; printf'
 	printf 'FROM tiny:1\nRUN true;\tprintf "1%%%%\\r2%%%%\\n"; false\n' >"$T/talk/Dockerfile"
 	no 1 $'RUN true;\tprintf' image build "$T/talk"
 	grep -qx '2%' <<<"$output"
