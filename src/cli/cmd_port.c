@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/ctr_view.h"
 #include "state/container_store.h"
 #include "state/network_store.h"
 #include <errno.h>
@@ -62,8 +63,7 @@ static int port_run(struct app *app, void *opts, const struct strv *args, struct
 
 	TRY(parse_port(args->v[1], o, &port, e));
 	TRY(app_replica(app, args->v[0], o->index, false, &c, e));
-	if (c.sandbox && ctr_state_runs(c.state))
-		TRY(port_by_sandbox(app->db, c.sandbox, &ports, e));
+	TRY(ctr_view_ports(app->db, &c, &ports, e));
 	for (size_t i = 0; i < ports.n && !found; i++) {
 		const struct port_row *p = &ports.v[i];
 

@@ -104,6 +104,17 @@ static void add_publisher(struct cJSON *list, const char *ip, const struct port_
 	json_add_str(o, "Protocol", p->proto);
 }
 
+int ctr_view_ports(struct db *db, const struct ctr_row *c, struct port_rows *ret, struct err *e)
+{
+	AUTO_DONE(sandbox_row_done) struct sandbox_row owner = { 0 };
+
+	if (!c->sandbox || !ctr_state_runs(c->state) || sandbox_get(db, c->sandbox, &owner, e) != 0)
+		return -e->code;
+	if (!streq(str0(owner.project), str0(c->project)) || !streq(str0(owner.service), str0(c->service)))
+		return 0;
+	return port_by_sandbox(db, c->sandbox, ret, e);
+}
+
 /* Published ports of a running container; a port on all addresses shows for both families, as docker shows it. Ports that are only exposed
  * ("80/tcp") follow. */
 static int add_ports(struct db *db, const struct ctr_row *c, struct cJSON *row, struct err *e)
@@ -112,8 +123,7 @@ static int add_ports(struct db *db, const struct ctr_row *c, struct cJSON *row, 
 	AUTO_STR(text, VIEW_MAX);
 	struct cJSON *list = json_add_array(row, "Publishers");
 
-	if (c->sandbox && ctr_state_runs(c->state))
-		TRY(port_by_sandbox(db, c->sandbox, &ports, e));
+	TRY(ctr_view_ports(db, c, &ports, e));
 	for (size_t i = 0; i < ports.n; i++) {
 		const struct port_row *p = &ports.v[i];
 

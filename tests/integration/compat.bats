@@ -250,6 +250,17 @@ Y
 	gantry down -t 0
 }
 
+@test "published ports are shown with the service that owns the network" {
+	local p; p=$(port)
+	project owner <<<"services: {vpn: {image: 'tiny:1', ports: ['$p:80']}, a: {image: 'tiny:1', network_mode: 'service:vpn'}}"
+	gantry up -d
+	is "0.0.0.0:$p->80/tcp, [::]:$p->80/tcp" field vpn Ports
+	is "" field a Ports
+	is "0.0.0.0:$p" gantry port vpn 80
+	no 1 "no port 80/tcp for container owner-a-1: it publishes none" port a 80
+	gantry down -t 0
+}
+
 @test "the part of a volume that the image brings is there at the first start" {
 	project parts <<'Y'
 services:
