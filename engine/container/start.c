@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/tty.h"
 #include "engine/container/cgroup_of.h"
 #include "engine/container/child.h"
 #include "engine/container/devices.h"
@@ -346,6 +347,8 @@ static int go(struct start *s, struct err *e)
 	TRY(rootfs_build(&(struct rootfs_args){ .dirs = s->a->dirs, .spec = s->spec, .plan = &s->plan, .devices = &s->devices,
 						 .host_mnt = s->host_mnt, .shm_mnt = s->a->join_ipc >= 0 ? s->a->join_ipc_mnt : -1 },
 			 &s->rootfs, e));
+	if (s->rootfs.pty_master >= 0 && s->a->rows && tty_set_size(s->rootfs.pty_master, s->a->rows, s->a->cols) < 0)
+		return err_sys(e, "size of the terminal");
 	TRY(make_process(s, e));
 	s->report = process_report_new(e);
 	if (!s->report)

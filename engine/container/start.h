@@ -23,6 +23,7 @@ struct ctr_start {
 	/* namespaces of other containers to join (ipc/pid/uts "container:ID"), -1: own or host as the spec says */
 	int join_ipc, join_pid, join_uts;
 	int join_ipc_mnt;    /* mount namespace of join_ipc's container, whose /dev/shm is shared too; only looked at with join_ipc */
+	unsigned short rows, cols; /* size of its terminal with tty; 0: not known */
 	const char *etc_dir; /* folder with hosts, hostname, resolv.conf to bind; NULL: copies of the host's with its network, else none */
 };
 struct ctr_started {

@@ -6,7 +6,7 @@
  * Reply    {"ok":true, …} or {"ok":false,"error":{"text","hint","exit","code"}}. A request gets exactly one final reply; before it, "attach" may
  * get stream messages. Rows are committed before the reply, but whoever tells a user syncs them first (db_sync), once a command. A closed socket without a reply means that the monitor died: the client connects again (a new one comes by itself).
  *
- *   start {id}                     reply when the program was exec'd (or the failing step)
+ *   start {id,[rows,cols]}         reply when the program was exec'd (or the failing step). The program finds its terminal of that size
  *   stop {id,timeout_ns,signal}    signal, grace, kill; reply {code,known} when it is gone and its row says exited. timeout_ns < 0: the spec's.
  *                                  With "host":true it stays wanted, and the project is marked to come back (host shutdown, in the caller's order)
  *   kill {id,signal}  pause {id}  unpause {id}   restart {id,timeout_ns}

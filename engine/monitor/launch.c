@@ -240,6 +240,7 @@ static int start_process(struct k *k, struct err *e)
 	struct ctr_start a = {
 		.dirs = d, .spec = c->spec, .stdin_fd = k->stdio[0], .stdout_fd = k->stdio[1], .stderr_fd = k->stdio[2],
 		.netns = k->netns, .host_netns = k->host_netns, .etc_dir = k->l->plan ? etc : NULL,
+		.rows = c->rows, .cols = c->cols,
 	};
 
 	if (k->l->plan)

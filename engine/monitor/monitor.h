@@ -92,6 +92,7 @@ struct mctr {
 	unsigned expect_fds;       /* still to come in GIVE messages */
 	struct child cleanup;
 	bool launch, launched;     /* to be launched at the end of this turn; K is at work */
+	unsigned short rows, cols; /* of its terminal, as its last client said; 0: nobody did */
 	bool netup;                /* this K makes the sandbox */
 	struct net_plan *plan;     /* of the start under way */
 	bool adopting;             /* a monitor that has just begun waits for its keeper's HELLO; what the row said: */

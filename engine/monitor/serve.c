@@ -87,11 +87,22 @@ static void want(struct mctr *c, enum ctr_desired desired)
 	c->dirty_desired = true;
 	monitor_dirty(c);
 }
+/* The terminal's size, which stays as it is when the request says nothing. */
+static int read_size(const struct request *r, struct mctr *c, struct err *e)
+{
+	int64_t rows = json_int(r->json, "rows", c->rows), cols = json_int(r->json, "cols", c->cols);
+
+	if (rows < 0 || cols < 0 || rows > UINT16_MAX || cols > UINT16_MAX)
+		return err_set(e, EINVAL, "a terminal cannot be %lld x %lld", (long long)rows, (long long)cols);
+	c->rows = (unsigned short)rows;
+	c->cols = (unsigned short)cols;
+	return 0;
+}
 static int op_start(struct client *cl, struct request *r, struct err *e)
 {
 	struct mctr *c = cl->ctr;
 
-	(void)r;
+	TRY(read_size(r, c, e));
 	if (c->m->stopping)
 		return err_set(e, ESHUTDOWN, "the host is being shut down");
 	if (c->state == M_PAUSED)
@@ -246,14 +257,12 @@ static int op_attach(struct client *cl, struct request *r, struct err *e)
 static int op_resize(struct client *cl, struct request *r, struct err *e)
 {
 	struct mctr *c = cl->ctr;
-	int64_t rows = json_int(r->json, "rows", -1), cols = json_int(r->json, "cols", -1);
 
 	TRY(need_process(c, e));
 	if (c->pty < 0)
 		return err_set(e, ENOTTY, "container '%s' has no terminal", c->spec->name);
-	if (rows < 0 || cols < 0 || rows > UINT16_MAX || cols > UINT16_MAX)
-		return err_set(e, EINVAL, "a terminal cannot be %lld x %lld", (long long)rows, (long long)cols);
-	if (tty_set_size(c->pty, (unsigned short)rows, (unsigned short)cols) < 0)
+	TRY(read_size(r, c, e));
+	if (tty_set_size(c->pty, c->rows, c->cols) < 0)
 		return err_sys(e, "resize the terminal of '%s'", c->spec->name);
 	client_reply(cl, NULL);
 	return 0;

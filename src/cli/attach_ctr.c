@@ -96,11 +96,21 @@ static int connect_streams(struct session *s, struct err *e)
 	return r;
 }
 
+static int own_size(unsigned short *rows, unsigned short *cols)
+{
+	return tty_size(STDIN_FILENO, rows, cols) >= 0 ? 0 : tty_size(STDOUT_FILENO, rows, cols);
+}
+
 static int ask_start(struct session *s, struct err *e)
 {
 	AUTO(json_free) struct cJSON *req = monitor_request("start", s->x->ctr->id);
+	unsigned short rows, cols;
 
 	s->starting = true;
+	if (s->x->tty && own_size(&rows, &cols) >= 0) {
+		json_add_int(req, "rows", rows);
+		json_add_int(req, "cols", cols);
+	}
 	TRY(monitor_connect(&s->x->app->dirs, s->x->ctr->project, true, &s->remote.sock[START], e));
 	return monitor_send(s->remote.sock[START], req, NULL, 0, e);
 }
@@ -164,7 +174,7 @@ static int started(struct session *s)
 
 	s->starting = false;
 	close_fd(&s->remote.sock[START]);
-	if (tty_size(STDIN_FILENO, &rows, &cols) >= 0 || tty_size(STDOUT_FILENO, &rows, &cols) >= 0)
+	if (own_size(&rows, &cols) >= 0)
 		resize(s, rows, cols);
 	return 0;
 }

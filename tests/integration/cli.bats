@@ -43,6 +43,25 @@ load lib
 	[ -z "$(gantry ps -aq)" ]
 }
 
+@test "run: the program finds its terminal in the size that ours has" {
+	project runsize <<<'services: {a: {image: "tiny:1"}}'
+	cat >"$T/size.py" <<-'PY'
+	import fcntl, os, pty, struct, sys, termios
+	pid, fd = pty.fork()
+	if pid == 0:
+	    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 111, 0, 0))
+	    os.execvp(sys.argv[1], sys.argv[1:])
+	try:
+	    while data := os.read(fd, 4096):
+	        os.write(1, data)
+	except OSError:
+	    pass
+	PY
+	local i
+	for i in 1 2 3 4 5 6; do [[ $(python3 "$T/size.py" gantry run -q --rm a stty size) == *"33 111"* ]]; done
+	gantry down -t 0
+}
+
 @test "run: the monitor may die, a third interrupt kills" {
 	project runkill <<-'Y'
 	services:
