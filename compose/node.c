@@ -16,9 +16,14 @@ enum {
 
 /* ---- making ---- */
 
+static size_t node_bytes(enum node_kind kind)
+{
+	return kind == NODE_LIST || kind == NODE_MAP ? sizeof(struct node) : offsetof(struct node, items);
+}
+
 static struct node *node_new(struct arena *a, enum node_kind kind, struct pos pos)
 {
-	struct node *n = arena_alloc(a, sizeof *n);
+	struct node *n = arena_alloc(a, node_bytes(kind));
 
 	n->kind = kind;
 	n->pos = pos;
@@ -81,10 +86,8 @@ static struct node **array_grow(struct arena *a, struct node *const *v, size_t n
 
 struct node *node_shell(struct arena *a, const struct node *n)
 {
-	struct node *c = arena_alloc(a, sizeof *c);
+	struct node *c = memcpy(arena_alloc(a, node_bytes(n->kind)), n, node_bytes(n->kind));
 
-	*c = *n;
-	c->items = c->keys = NULL;
 	if (n->kind == NODE_MAP)
 		c->index = NULL;
 	if (n->n)

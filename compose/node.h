@@ -34,7 +34,8 @@ enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 enum scalar_type { SCALAR_STR, SCALAR_BOOL, SCALAR_INT, SCALAR_FLOAT, SCALAR_TIME }; /* as the plain YAML scalar resolved */
 enum node_tag { TAG_NONE, TAG_RESET, TAG_OVERRIDE };
 
-/* 48 bytes: a large project has a million. */
+/* A large project has a million, so scalars and nulls are cut off before `items` (32 bytes; lists and maps 48): a node is made by the
+ * functions below only, and a scalar never becomes a list or map in its place. */
 struct node {
 	enum node_kind kind : 8;
 	enum scalar_type type : 8; /* of NODE_SCALAR; quoted scalars are SCALAR_STR */
@@ -46,7 +47,7 @@ struct node {
 		const char *text;         /* NODE_SCALAR: never NULL */
 		struct node_index *index; /* NODE_MAP, internal: hash of keys once there are many; NULL: their places have changed */
 	};
-	struct node **items;       /* NODE_LIST and NODE_MAP values */
+	struct node **items;       /* NODE_LIST and NODE_MAP values; nothing from here on is there for others, whose n is 0 */
 	struct node **keys;        /* NODE_MAP: scalar nodes with their own positions, same index as items */
 };
 
