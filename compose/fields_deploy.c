@@ -40,10 +40,10 @@ static int gpus_shorthand(struct fctx *c, struct node **n, struct err *e)
 }
 
 #define REQUEST_FIELDS(capabilities_flags)                                                         \
-	FIELD("capabilities", ft_strings, struct device_request, capabilities, NULL, F_HASH | (capabilities_flags)), \
+	FIELD("capabilities", ft_strings, struct device_request, capabilities, NULL, F_HASH | F_DISTINCT | (capabilities_flags)), \
 	FIELD("driver",       ft_string,  struct device_request, driver,       NULL, F_HASH),      \
 	FIELD("count",        ft_count,   struct device_request, count,        NULL, F_HASH),      \
-	FIELD("device_ids",   ft_strings, struct device_request, device_ids,   NULL, F_HASH),      \
+	FIELD("device_ids",   ft_strings, struct device_request, device_ids,   NULL, F_HASH | F_DISTINCT), \
 	FIELD("options",      ft_kvs,     struct device_request, options,      NULL, F_HASH),      \
 	FIELD_EXT(struct device_request), FIELD_END
 

@@ -146,7 +146,7 @@ static const struct object_type provider_object = { WITH_NODE("provider", struct
 
 static const struct field logging_fields[] = {
 	FIELD("driver",  ft_string,  struct logging, driver,  NULL, F_HASH),
-	FIELD("options", ft_options, struct logging, options, NULL, F_HASH),
+	FIELD("options", ft_options, struct logging, options, "string number null", F_HASH),
 	FIELD_EXT(struct logging),
 	FIELD_END,
 };
@@ -267,7 +267,7 @@ const struct field service_fields[] = {
 	FIELD("stdin_open",          ft_bool,       struct service, stdin_open,          NULL,                  F_HASH),
 	FIELD("stop_grace_period",   ft_duration,   struct service, stop_grace_period,   NULL,                  F_HASH),
 	FIELD("stop_signal",         ft_string,     struct service, stop_signal,         NULL,                  F_HASH),
-	FIELD_S("storage_opt",       ft_options,    struct service, storage_opt,         NULL,                  F_HASH, NONE, "containers have no size limits on disk"),
+	FIELD_S("storage_opt",       ft_options,    struct service, storage_opt,         "string number null", F_HASH, NONE, "containers have no size limits on disk"),
 	FIELD("sysctls",             ft_kvs,        struct service, sysctls,             NULL,                  F_HASH),
 	FIELD("tmpfs",               ft_strings,    struct service, tmpfs,               NULL,                  F_HASH | F_UNIQUE_KEY | F_SCALAR_LIST),
 	FIELD("tty",                 ft_bool,       struct service, tty,                 NULL,                  F_HASH),

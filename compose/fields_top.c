@@ -45,7 +45,7 @@ static int external_check(struct fctx *c, struct node *n, struct err *e)
 static const struct field ipam_fields[] = {
 	FIELD("driver",    ft_string,  struct ipam, driver,  NULL,            F_RESOURCE_HASH),
 	FIELD("config",    ft_list,    struct ipam, config,  &ipam_pool_item, F_RESOURCE_HASH),
-	FIELD_S("options", ft_options, struct ipam, options, NULL,            F_RESOURCE_HASH, NONE, "no address manager here has options"),
+	FIELD_S("options", ft_options, struct ipam, options, "string",        F_RESOURCE_HASH, NONE, "no address manager here has options"),
 	FIELD_EXT(struct ipam),
 	FIELD_END,
 };

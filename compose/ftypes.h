@@ -75,7 +75,7 @@ extern const struct ftype ft_option_lists; /* struct node *: map of lists of str
 extern const struct ftype ft_kvs;      /* struct kvs; list of K=V or map; null is "" */
 extern const struct ftype ft_env;      /* struct kvs; null is NULL, a bare item of a list comes from the loading environment */
 extern const struct ftype ft_args;     /* struct kvs; null is NULL */
-extern const struct ftype ft_options;  /* struct kvs; maps only, numbers allowed (driver_opts) */
+extern const struct ftype ft_options;  /* struct kvs; maps only; detail: the kinds of values in the schema's words, NULL: "string number" */
 extern const struct ftype ft_contexts; /* struct kvs; as ft_kvs, every item has a `=`, values are contexts */
 extern const struct ftype ft_ssh;      /* struct kvs; "default" or "id=path" */
 extern const struct ftype ft_object;   /* struct x *; detail: struct object_type */
@@ -128,6 +128,8 @@ static inline void *member_at(const void *obj, size_t offset)
 	return (char *)(uintptr_t)obj + offset;
 }
 
+/* ftypes_pairs.c: what the values of F, of ft_options, may be: "string number null" and parts of it. */
+const char *options_kinds(const struct field *f);
 /* ftypes_scalar.c. Values of SCALAR_INT / SCALAR_FLOAT nodes. false: it is none. */
 bool scalar_int(const struct node *n, int64_t *ret);
 bool scalar_double(const struct node *n, double *ret);

@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "compose/emit.h"
+#include "compose/faults.h"
 #include "compose/ftypes.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -259,6 +260,11 @@ static int add_host(struct fctx *c, const struct node *n, struct node *l, const 
 	}
 }
 
+static bool is_text(const struct node *n)
+{
+	return node_is_scalar(n) && n->type == SCALAR_STR;
+}
+
 static int host_line(struct fctx *c, const struct node *item, struct node *l, struct err *e)
 {
 	const char *s = item->text, *sep;
@@ -275,12 +281,12 @@ static int host_line(struct fctx *c, const struct node *item, struct node *l, st
 
 static int host_entry(struct fctx *c, const struct node *key, const struct node *v, struct node *l, struct err *e)
 {
-	if (node_is_scalar(v))
+	if (is_text(v))
 		return add_host(c, v, l, key->text, v->text, e);
 	if (!node_is_list(v))
 		return field_type_err(c, node_is_null(v) ? key : v, "string or list", e);
 	for (size_t i = 0; i < v->n; i++) {
-		if (!node_is_scalar(v->items[i]))
+		if (!is_text(v->items[i]))
 			return field_type_err(c, v->items[i], "string", e);
 		TRY(add_host(c, v->items[i], l, key->text, v->items[i]->text, e));
 	}
@@ -309,7 +315,8 @@ static int extra_hosts_to_list(struct fctx *c, const struct field *f, struct nod
 		else
 			r = node_is_map(v) ? host_entry(c, v->keys[i], v->items[i], l, e) : host_line(c, v->items[i], l, e);
 		c->at = at.up;
-		TRY(r);
+		if (r < 0 && !faults_keep(c->faults, e))
+			return r;
 	}
 	*n = l;
 	return 0;
@@ -377,7 +384,7 @@ static const struct field pool_fields[] = {
 	FIELD("subnet", ft_string, struct ipam_pool, subnet, NULL, F_RESOURCE_HASH),
 	FIELD("gateway", ft_string, struct ipam_pool, gateway, NULL, F_RESOURCE_HASH),
 	FIELD("ip_range", ft_string, struct ipam_pool, ip_range, NULL, F_RESOURCE_HASH),
-	FIELD("aux_addresses", ft_options, struct ipam_pool, aux_addresses, NULL, F_RESOURCE_HASH),
+	FIELD("aux_addresses", ft_options, struct ipam_pool, aux_addresses, "string", F_RESOURCE_HASH),
 	FIELD_EXT(struct ipam_pool),
 	FIELD_END,
 };

@@ -23,11 +23,30 @@ static bool keeps_null(const struct field *f)
 	return f->type == &ft_env || f->type == &ft_args;
 }
 
+const char *options_kinds(const struct field *f)
+{
+	return f->detail ? f->detail : "string number";
+}
+
 static struct node *value_text(struct fctx *c, const struct node *v, bool keep_null)
 {
 	if (node_is_null(v))
 		return keep_null ? (struct node *)(uintptr_t)v : field_str_at(c, v, "");
 	return v->type == SCALAR_STR ? (struct node *)(uintptr_t)v : field_str_at(c, v, v->text);
+}
+
+/* What docker compose's schema lets an option be; an interpolated value is always a string. */
+static int check_option(struct fctx *c, const struct field *f, const struct node *v, struct err *e)
+{
+	const char *kinds = options_kinds(f);
+
+	if (node_is_null(v) ? strstr(kinds, "null") != NULL :
+	    v->type == SCALAR_INT || v->type == SCALAR_FLOAT ? strstr(kinds, "number") != NULL : v->type != SCALAR_BOOL)
+		return 0;
+	(void)field_type_err(c, v, strstr(kinds, "number") ? "string or number" : "string", e);
+	if (node_is_scalar(v))
+		err_hint(e, "put it in quotes");
+	return -EINVAL;
 }
 
 /* One "K=V" or "K" of a list. */
@@ -90,6 +109,8 @@ static int kvs_to_map(struct fctx *c, const struct field *f, struct node **n, st
 			r = field_err(c, item, e, "'%s' is not a number that has a text", item->text);
 		else if (!*v->keys[i]->text)
 			r = field_err(c, v->keys[i], e, "an empty key is not allowed");
+		else if (f->type == &ft_options && check_option(c, f, item, e) < 0)
+			r = -EINVAL;
 		else
 			node_set_key(c->arena, m, v->keys[i], value_text(c, item, keeps_null(f)));
 		c->at = at.up;

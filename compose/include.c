@@ -19,7 +19,7 @@
 struct entry {
 	const struct node *node;
 	const struct node *path, *env_file;   /* string or list */
-	const char *project_directory;
+	const struct node *project_directory; /* string */
 };
 
 static int string_or_list(const struct node *n, const char *what, struct err *e)
@@ -64,7 +64,7 @@ static int entry_key(struct fctx *c, struct entry *x, const struct node *key, co
 	if (!node_is_scalar(value))
 		return node_err(e, value, "include: 'project_directory' must be a string, not a %s",
 				node_kind_name(value));
-	x->project_directory = value->text;
+	x->project_directory = value;
 	return 0;
 }
 
@@ -112,13 +112,15 @@ static int check_env_file(const struct node *n, const char *path, struct err *e)
 	return S_ISDIR(st.st_mode) ? node_err(e, n, "%s is not a file", path) : 0;
 }
 
+/* DIR: the project directory as it is named, also when there is none. */
 static int entry_env(const struct unit *u, const struct entry *x, const char *dir, const struct map **ret,
 		     struct err *e)
 {
 	struct arena *a = u->shared->arena;
 	const char *path;
 	struct stat st;
-	struct env_trace trace = { u->shared->trace, x->env_file ? LAYER_ENV_FILE : LAYER_DOTENV };
+	const bool own = item_at(x->env_file, 0) != NULL; /* an empty list says nothing */
+	struct env_trace trace = { u->shared->trace, own ? LAYER_ENV_FILE : LAYER_DOTENV };
 	AUTO_STRV(files);
 
 	for (size_t i = 0; item_at(x->env_file, i); i++) {
@@ -126,7 +128,7 @@ static int entry_env(const struct unit *u, const struct entry *x, const char *di
 		TRY(check_env_file(item_at(x->env_file, i), path, e));
 		strv_add(&files, path);
 	}
-	if (!x->env_file) {
+	if (!own) {
 		path = unit_join(a, dir, ".env");
 		if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
 			strv_add(&files, path);
@@ -168,6 +170,21 @@ static int check_remote(const struct node *n, struct err *e)
 	return -EINVAL;
 }
 
+/* Where the paths in X start from: a project directory DIR that is no folder stands for the one it would be in, as with docker compose. */
+static const char *paths_dir(struct unit *u, const struct entry *x, const char *dir)
+{
+	struct arena *a = u->shared->arena;
+	struct fctx c = unit_fctx(u);
+	auto_free char *parent = NULL;
+	struct stat st;
+
+	if (!x->project_directory || (stat(dir, &st) == 0 && S_ISDIR(st.st_mode)))
+		return dir;
+	parent = path_parent(dir);
+	field_warn(&c, x->project_directory, "include: the project directory '%s' is no folder: its paths start from %s", x->project_directory->text, parent);
+	return arena_strdup(a, parent);
+}
+
 /* *RET is NULL for a file with nothing in it. */
 static int load_entry(struct unit *u, const struct unit_chain *chain, const struct entry *x, struct node **ret,
 		      struct err *e)
@@ -180,8 +197,9 @@ static int load_entry(struct unit *u, const struct unit_chain *chain, const stru
 
 	TRY(check_remote(item_at(x->path, 0), e));
 	TRY(check_cycle(x->node, main, chain, e));
-	sub.dir = x->project_directory ? unit_join(a, u->dir, x->project_directory) : arena_strdup(a, parent);
+	sub.dir = x->project_directory ? unit_join(a, u->dir, x->project_directory->text) : arena_strdup(a, parent);
 	TRY(entry_env(u, x, sub.dir, &sub.env, e));
+	sub.dir = paths_dir(u, x, sub.dir);
 	for (size_t i = 0; item_at(x->path, i); i++) {
 		const char *path = unit_join(a, u->dir, item_at(x->path, i)->text);
 		struct unit_file f;

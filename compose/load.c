@@ -164,7 +164,10 @@ static int settle_services(const struct load_opts *o, struct project *p, struct 
 	if (!o->no_consistency) {
 		TRY(validate_project(p, e));
 		TRY(graph_order(p, &order, e));
+		normalize_replicas(p);
 	}
+	if (o->unselected_resources)
+		normalize_used(p);
 	return profiles_select(p, &o->services, !o->no_deps, e);
 }
 

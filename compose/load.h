@@ -33,6 +33,7 @@ struct load_opts {
 	struct trace *trace;      /* remembers where values come from (trace.h); arena set by the caller. NULL: nobody asks */
 	bool no_deps;             /* services without their dependencies */
 	bool all_resources;       /* networks, volumes, … that no active service uses count as used */
+	bool unselected_resources; /* `config SERVICE`: what other active services use counts as used too */
 	bool drive_letters;       /* `config`: "v:/x" is printed as docker compose does; for all else it is a volume with a name of one letter */
 	bool no_interpolate, no_normalize, no_path_resolution, no_consistency, no_env_resolution;
 };

@@ -370,7 +370,7 @@ static void normalize_service(struct project *p, struct service *s)
 	if (s->pull_policy && streq(s->pull_policy, "if_not_present"))
 		s->pull_policy = "missing";
 	if (s->build) {
-		if (!str0(s->build->dockerfile)[0] && !str0(s->build->dockerfile_inline)[0])
+		if (!s->build->dockerfile && !s->build->dockerfile_inline) /* given as "" it stays so, which means the same */
 			s->build->dockerfile = "Dockerfile";
 		resolve_bare(p, &s->build->args, true);
 	}
@@ -378,6 +378,16 @@ static void normalize_service(struct project *p, struct service *s)
 		if (!s->pre_start.v[i].image)
 			s->pre_start.v[i].image = s->image;
 	imply_dependencies(p, s);
+}
+
+void normalize_replicas(struct project *p)
+{
+	for (size_t i = 0; i < p->services.n; i++) {
+		struct service *s = &p->services.v[i];
+
+		if (s->scale.set && s->deploy && !s->disabled)
+			s->deploy->replicas = s->scale;
+	}
 }
 
 int normalize_project(struct project *p, struct err *e)

@@ -19,7 +19,9 @@ void normalize_raw(struct fctx *c, struct node *tree, const char *project);
 int normalize_project(struct project *p, struct err *e);
 /* The values of secrets and configs, nothing else: what is left of it with --no-normalize. */
 void normalize_values(struct project *p);
+/* After validation: a `deploy` beside `scale` says the same number; of active services. */
+void normalize_replicas(struct project *p);
 /* After profiles: env_file and label_file of active services are read and folded in. */
 int normalize_env_files(struct project *p, struct err *e);
-/* After selection: marks the networks, volumes, secrets, configs, models that active services use. */
+/* Of the services that are left: marks the networks, volumes, secrets, configs, models that active services use. */
 void normalize_used(struct project *p);

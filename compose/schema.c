@@ -211,9 +211,8 @@ static void pairs_schema(struct emitter *x, const struct field *f)
 
 static void options_schema(struct emitter *x, const struct field *f)
 {
-	(void)f;
 	add_type(x, "object");
-	add_values(x, "string number boolean null");
+	add_values(x, options_kinds(f));
 }
 
 static void option_lists_schema(struct emitter *x, const struct field *f)

@@ -12,7 +12,7 @@ import sys
 import fixed_point
 
 # What config adds by itself. Null and empty values too.
-DEFAULTS = re.compile(r'\["(name|dockerfile|required|restart|count)"\]$|^name$')
+DEFAULTS = re.compile(r'\["(name|dockerfile|required|restart|count|replicas)"\]$|^name$')
 
 
 def leaves(value, path):

@@ -16,6 +16,7 @@ ENV = {"PATH": os.environ["PATH"], "HOME": "/root", "USER": "root", "LANG": "C.U
 KNOWN = {
     "compose-086-pkg-e2e-testdata-TestComposeRunNotRequiredDeps": "a dependency that is not required stays although its inactive service goes",
     "compose-185-pkg-e2e-testdata-TestUpSwitchVolumes": "an empty name of an external volume is left out",
+    "dockerfile-empty": "an empty dockerfile is left out, which means the same",
 }
 
 
@@ -58,7 +59,7 @@ def plain(words):
             skip = False
         elif w == "--format":
             skip = True
-        elif i > at and w.startswith("-"):
+        elif i > at:
             return None
         else:
             out.append(w)

@@ -300,6 +300,7 @@ static int load_and_print(struct config *c, struct err *e)
 		return 0;
 	}
 	c->load.no_interpolate = false;
+	c->load.no_env_resolution |= part_of(c->o) != print_project && part_of(c->o) != print_hashes; /* names are not in env files */
 	TRY(compose_load(&c->load, c->app->arena, &c->notes, &p, e));
 	if (c->o->strict) {
 		TRY(check_strict(p, e));
@@ -334,7 +335,7 @@ static int config_run(struct app *app, void *opts, const struct strv *args, stru
 
 	app->arena = app->arena ? app->arena : arena_new();
 	app_load_opts(app, args, &c.load);
-	c.load.drive_letters = true;
+	c.load.drive_letters = c.load.unselected_resources = true;
 	c.load.no_consistency = o->no_consistency;
 	c.load.no_env_resolution = o->no_env_resolution;
 	c.load.no_interpolate = o->no_interpolate;

@@ -147,7 +147,7 @@ static int variables(const struct args *x, struct arena *a, struct notes *notes,
 	return 0;
 }
 
-static int run(const struct args *x, struct arena *a, struct notes *notes, struct str *out, struct err *e)
+static int run(struct args *x, struct arena *a, struct notes *notes, struct str *out, struct err *e)
 {
 	enum emit_format format = x->format && streq(x->format, "json") ? EMIT_JSON : EMIT_YAML;
 	struct project *p;
@@ -162,6 +162,7 @@ static int run(const struct args *x, struct arena *a, struct notes *notes, struc
 		emit_tree(tree, format, out);
 		return 0;
 	}
+	x->load.unselected_resources = true;
 	TRY(compose_load(&x->load, a, notes, &p, e));
 	if (x->list)
 		list(p, x->list, out);

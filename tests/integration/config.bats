@@ -160,3 +160,17 @@ fromfile env_file web.env:3:1" ]
 	[[ $output != *"'provenance'"* ]]
 	run -0 gantry config -q
 }
+
+@test "lists of names need no env files, the project does" {
+	cat >env.yaml <<-'Y'
+	services: {web: {image: a, env_file: missing.env, volumes: ["data:/d"]}}
+	volumes: {data: {}}
+	Y
+	for part in --services --images --volumes --profiles; do
+		gantry -f env.yaml config "$part"
+	done
+	run gantry -f env.yaml config
+	[ "$status" -eq 14 ]
+	run gantry -f env.yaml config --hash web
+	[ "$status" -eq 14 ]
+}
