@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SINK_PIECE = 256 << 10 };
 enum { LEVEL_MAP = 1, LEVEL_LIST = 2, LEVEL_USED = 4, LEVEL_IN_LIST = 8 };
 
 void emit_init(struct emitter *x, struct arena *a, struct str *out, enum emit_format format)
@@ -55,7 +56,7 @@ void emit_newline(struct emitter *x, int levels)
 	static const char blanks[] = "                                                                ";
 	size_t n = (size_t)levels * 2;
 
-	if (x->out->len)
+	if (x->out->len || x->begun)
 		str_addc(x->out, '\n');
 	for (; n > sizeof(blanks) - 1; n -= sizeof(blanks) - 1)
 		str_addn(x->out, blanks, sizeof(blanks) - 1);
@@ -346,6 +347,16 @@ void emit_tree(const struct node *tree, enum emit_format format, struct str *out
 
 /* ---- the project ---- */
 
+/* Between the objects of a section, where nothing is taken back. */
+static void drain(struct emitter *x)
+{
+	if (!x->sink || x->out->len < SINK_PIECE)
+		return;
+	x->sink->write(x->sink->arg, x->out->s, x->out->len);
+	x->begun = true;
+	str_reset(x->out);
+}
+
 /* A section of named objects, those that WHEN holds for. */
 #define SECTION(x, p, list, name_, table, member, when)                                            \
 	do {                                                                                       \
@@ -365,6 +376,7 @@ void emit_tree(const struct node *tree, enum emit_format format, struct str *out
 			emit_map(x);                                                               \
 			fields_emit(table, &(p)->list.v[i], x);                                    \
 			emit_end(x);                                                               \
+			drain(x);                                                                  \
 		}                                                                                  \
 		if (any_)                                                                          \
 			emit_end(x);                                                               \
@@ -387,15 +399,22 @@ static void emit_services(struct emitter *x, const struct project *p)
 		emit_map(x);
 		fields_emit(service_fields, &p->services.v[i], x);
 		emit_end(x);
+		drain(x);
 	}
 	emit_end(x);
 }
 
 void emit_project(const struct project *p, enum emit_format format, bool escape, struct str *out)
 {
+	emit_project_through(p, format, escape, NULL, out);
+}
+
+void emit_project_through(const struct project *p, enum emit_format format, bool escape, const struct emit_sink *sink, struct str *out)
+{
 	struct emitter x;
 
 	emit_init(&x, p->arena, out, format);
+	x.sink = sink;
 	x.escape = escape;
 	emit_map(&x);
 	if (p->name) {

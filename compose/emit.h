@@ -17,6 +17,13 @@ enum emit_format { EMIT_YAML, EMIT_JSON };
 /* Writes to OUT. Every `$` of the values is doubled when ESCAPE, so that the output can be loaded again. Only active services and
  * used resources. */
 void emit_project(const struct project *p, enum emit_format format, bool escape, struct str *out);
+/* As emit_project, but what has been written goes to SINK piece by piece, so that a large project is not held as text too. The last piece
+ * stays in OUT. */
+struct emit_sink {
+	void (*write)(void *arg, const char *s, size_t n);
+	void *arg;
+};
+void emit_project_through(const struct project *p, enum emit_format format, bool escape, const struct emit_sink *sink, struct str *out);
 /* A tree as it is, keys sorted (--no-interpolate). */
 void emit_tree(const struct node *tree, enum emit_format format, struct str *out);
 
@@ -26,6 +33,8 @@ enum { EMIT_DEPTH = 1000 }; /* what is deeper is left out; trees are not (yaml.h
 struct emitter {
 	struct arena *arena;    /* scratch */
 	struct str *out;
+	const struct emit_sink *sink; /* NULL: all stays in out */
+	bool begun;             /* the sink has got something */
 	enum emit_format format;
 	bool escape;            /* `$` -> `$$` */
 	bool null_lists;        /* empty lists of x-* are null, as docker compose's */

@@ -214,11 +214,20 @@ static int print_hashes(struct config *c, const struct project *p, struct err *e
 	return 0;
 }
 
+static void to_stdout(void *arg, const char *s, size_t n)
+{
+	(void)arg;
+	fwrite(s, 1, n, stdout);
+}
+
+/* A file is replaced as a whole; standard output takes it as it comes. */
 static int print_project(struct config *c, const struct project *p, struct err *e)
 {
+	const struct emit_sink sink = { to_stdout, NULL };
+
 	(void)e;
 	if (!c->o->quiet)
-		emit_project(p, streq(c->o->format, "json") ? EMIT_JSON : EMIT_YAML, true, &c->out);
+		emit_project_through(p, streq(c->o->format, "json") ? EMIT_JSON : EMIT_YAML, true, c->o->output ? NULL : &sink, &c->out);
 	return 0;
 }
 
@@ -308,6 +317,8 @@ static int load_and_print(struct config *c, struct err *e)
 	}
 	if (c->o->lock_digests || c->o->resolve_digests)
 		TRY(pin_images(c->app, p, e));
+	app_print_notes(c->app, &c->notes); /* before what it prints */
+	c->notes.n = 0;
 	return part_of(c->o)(c, p, e);
 }
 

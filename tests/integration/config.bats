@@ -174,3 +174,19 @@ fromfile env_file web.env:3:1" ]
 	run gantry -f env.yaml config --hash web
 	[ "$status" -eq 14 ]
 }
+
+@test "a large project is printed piece by piece, and to a file the same" {
+	{
+		echo services:
+		for ((i = 10000; i < 14000; i++)); do
+			printf '  s%d: {image: "registry.example.com/some/image:%d", labels: {a: "$$b"}}\n' $i $i
+		done
+	} >large.yaml
+	for format in yaml json; do
+		gantry -p x -f large.yaml config --format $format >out
+		gantry -p x -f large.yaml config --format $format -o file
+		cmp out file
+		gantry -p x -f out config --format $format | cmp - out
+		[ "$(grep -c 'some/image' out)" -eq 4000 ]
+	done
+}
