@@ -272,12 +272,7 @@ static int open_place(struct build *b, struct err *e)
 	auto_free char *path = dirs_root(b->dirs, "containers"), *why = NULL;
 
 	TRY(image_driver(b->dirs, &b->load.driver, &why, e));
-	if (!streq(b->load.driver, "overlay")) {
-		err_set(e, ENOTSUP, "images are built on overlayfs only, and '%s' is kept by the '%s' driver%s%s", b->dirs->root, b->load.driver,
-			why ? ": " : "", str0(why));
-		err_hint(e, "choose another folder with --root, on ext4, xfs or btrfs");
-		return -ENOTSUP;
-	}
+	TRY(image_driver_fits(b->db, b->load.driver, NULL, e));
 	TRY(image_collect(b->db, NULL, e));
 	TRY(image_layers_lock(b->dirs, false, &b->load.layers_lock, e));
 	TRY(b->tmp_path ? 0 : make_tmp(b, e));

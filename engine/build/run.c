@@ -31,11 +31,12 @@
 #include "engine/build/hash.h"
 #include "engine/build/select.h"
 #include "engine/build/step.h"
-#include "engine/build/stub.h"
+
 #include "engine/container/cgroup_of.h"
 #include "engine/container/container.h"
 #include "engine/container/start.h"
 #include "engine/image/store.h"
+#include "engine/image/stub.h"
 #include "engine/kernel/ns.h"
 #include "net/resolv.h"
 #include "net/sandbox.h"
@@ -46,7 +47,7 @@ enum { TEXT_MAX = 1 << 20 };
 struct run {
 	struct step_env *s;
 	struct ctr_spec *spec;
-	struct stubs stubs;
+	struct strv targets;      /* of mounts */
 	int *fds;                 /* sources, locks: open until the end */
 	size_t nfds, cap;
 	struct strv temporary;    /* folders of private caches */
@@ -69,7 +70,7 @@ static void run_done(struct run *r)
 	for (size_t i = 0; i < r->temporary.n; i++)
 		(void)file_remove_tree_path(r->temporary.v[i], &ignored);
 	strv_done(&r->temporary);
-	stubs_done(&r->stubs);
+	strv_done(&r->targets);
 	ctr_spec_free(r->spec);
 }
 
@@ -86,7 +87,7 @@ static struct mount_spec *bind_mount(struct run *r, char *source_take, const cha
 	m->source = source_take;
 	m->target = xstrdup(target);
 	m->read_only = read_only;
-	stubs_watch(&r->stubs, target);
+	strv_add_unique(&r->targets, target);
 	return m;
 }
 
@@ -375,7 +376,7 @@ static int mount_tmpfs(struct run *r, size_t i, const struct run_mount *m, struc
 	t->tmpfs_mode = 01777;
 	t->read_only = m->read_only;
 	strv_add(&t->options, "exec");
-	stubs_watch(&r->stubs, m->target);
+	strv_add_unique(&r->targets, m->target);
 	return 0;
 }
 
@@ -461,6 +462,7 @@ static int make_spec(struct run *r, struct err *e)
 	c->id = xstrdup(s->id);
 	c->name = xstrdup(s->id);
 	strv_copy(&c->layers, s->layers);
+	c->layers_driver = xstrdup(s->driver);
 	strv_copy(&c->argv, &t->argv);
 	strv_copy(&c->env, &t->env);
 	c->build_step = true;
@@ -569,12 +571,14 @@ static int failed(const struct run *r, int status, struct err *e)
 static int run_it(struct run *r, struct err *e)
 {
 	auto_free char *cgroup = NULL, *upper = folder(r->s, "upper");
-	auto_close int host_netns = ns_open("net");
+	auto_close int host_netns = ns_open("net"), layer = -1;
 	struct net_sandbox_fds net;
 	AUTO_ERR(down);
 	int status;
 
 	TRY(make_spec(r, e));
+	if (image_driver_copies(r->s->driver))
+		TRY(step_root_make(r->s, e));
 	cgroup = container_cgroup(r->s->dirs, r->spec, r->spec->id);
 	TRY(enter_net(r, host_netns, &net, e));
 	status = start(r, cgroup, net.netns, host_netns, e);
@@ -585,7 +589,12 @@ static int run_it(struct run *r, struct err *e)
 		(void)net_plan_down(r->s->dirs, r->s->net, &down);
 	if (status != 0)
 		return failed(r, status, e);
-	return stubs_remove(&r->stubs, r->s->dirs, r->s->layers, upper, e);
+	TRY(step_layer_take(r->s, e));
+	layer = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (layer < 0)
+		return err_sys(e, "open '%s'", upper);
+	stubs_remove(&r->targets, r->s->dirs, r->s->layers, layer);
+	return 0;
 }
 
 int step_run(struct step_env *s, struct err *e)

@@ -76,6 +76,7 @@ static int resolve_source(struct build *b, const struct source *from, struct ste
 		AUTO_DONE(image_row_done) struct image_row row = { 0 };
 
 		TRY(build_image_row(b, from->name, b->o->platform, &row, e));
+		TRY(image_driver_fits(b->db, b->load.driver, row.id, e));
 		strv_copy(&ret->layers, &row.layers);
 		ret->what = from->name;
 	}
@@ -100,7 +101,7 @@ static int make_env(struct build *b, struct worker *w, struct step *t, struct er
 
 	*w = (struct worker){ .step = t, .sock = -1, .out = -1, .place = { t->line, t->last }, .tail = STR_INIT(TAIL_KEPT * 2) };
 	w->id = xasprintf("build-%s-%d", b->tmp_name, ++b->serial);
-	w->env = (struct step_env){ .dirs = b->dirs, .o = b->o, .t = t, .id = w->id, .layers = &st->layers, .epoch = b->epoch, .network = network,
+	w->env = (struct step_env){ .dirs = b->dirs, .driver = b->load.driver, .o = b->o, .t = t, .id = w->id, .layers = &st->layers, .epoch = b->epoch, .network = network,
 				    .net_none = network && streq(network, "none"), .out = -1, .sock = -1 };
 	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
 		w->env.declared_proxies |= strv_has(&st->args, proxies[i]);
@@ -419,6 +420,7 @@ static int stage_begin(struct build *b, struct stage *st, struct err *e)
 
 		if (r)
 			return r < 0 ? r : err_set(e, ENOENT, "image '%s' was removed meanwhile", st->base.name);
+		TRY(image_driver_fits(b->db, b->load.driver, row.id, e));
 		strv_copy(&st->layers, &row.layers);
 		end(b, begin(b, name), false, 0, NULL);
 	}

@@ -9,7 +9,7 @@ libbuild_a_SOURCES = \
 	engine/build/instr_steps.c engine/build/owner.c engine/build/owner.h engine/build/add.c engine/build/add.h \
 	engine/build/context.c engine/build/context.h engine/build/git.c \
 	engine/build/lint.c engine/build/network.c engine/build/run.c engine/build/run_mount.c engine/build/schedule.c engine/build/select.c \
-	engine/build/select.h engine/build/stage.c engine/build/stage.h engine/build/step.c engine/build/step.h engine/build/stub.c engine/build/stub.h
+	engine/build/select.h engine/build/stage.c engine/build/stage.h engine/build/step.c engine/build/step.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_dockerfile tests/unit/test_expand tests/unit/test_git tests/unit/test_glob

@@ -24,6 +24,7 @@
 #include "engine/build/owner.h"
 #include "engine/build/select.h"
 #include "engine/image/store.h"
+#include "engine/image/stub.h"
 #include "engine/image/program.h"
 #include "engine/image/wire.h"
 #include "engine/kernel/overlay.h"
@@ -88,6 +89,8 @@ int step_source_open(const struct step_env *s, const struct step_source *from, c
 	if (from->folder)
 		return from->path ? open_dir(from->path, e) : err_set(e, ENOENT, "there is no build context");
 	TRY(file_mkdir_p(on, 0755, e));
+	if (from->layers.n && image_driver_copies(s->driver))
+		return image_root_view(s->dirs, s->driver, &from->layers, on, e);
 	return step_mount_layers(s, &from->layers, on, NULL, NULL, e);
 }
 
@@ -96,10 +99,34 @@ static char *folder(const struct step_env *s, const char *name)
 	return dirs_root(s->dirs, "containers/%s/%s", s->id, name);
 }
 
+int step_root_make(const struct step_env *s, struct err *e)
+{
+	auto_free char *path = dirs_root(s->dirs, "containers/%s", s->id);
+
+	return image_root_make(s->dirs, s->driver, s->layers, path, e);
+}
+
+int step_layer_take(struct step_env *s, struct err *e)
+{
+	auto_free char *path = dirs_root(s->dirs, "containers/%s", s->id);
+	auto_close int dir = -1;
+
+	if (s->taken || !image_driver_copies(s->driver))
+		return 0;
+	dir = open_dir(path, e);
+	TRY(dir < 0 ? dir : image_root_changes(s->dirs, s->driver, s->layers, path, dir, "upper", e));
+	s->taken = true;
+	return 0;
+}
+
 static int open_root(const struct step_env *s, struct err *e)
 {
-	auto_free char *upper = folder(s, "upper"), *work = folder(s, "work"), *on = folder(s, "merged");
+	auto_free char *upper = folder(s, "upper"), *work = folder(s, "work"), *on = folder(s, "merged"), *copy = folder(s, "root");
 
+	if (image_driver_copies(s->driver)) {
+		TRY(step_root_make(s, e));
+		return open_dir(copy, e);
+	}
 	return step_mount_layers(s, s->layers, on, upper, work, e);
 }
 
@@ -294,13 +321,17 @@ static int finish(struct step_env *s, struct err *e)
 {
 	AUTO(json_free) struct cJSON *answer = NULL;
 	auto_free char *path = folder(s, "upper");
-	auto_close int upper = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int upper = -1;
 
+	TRY(step_layer_take(s, e));
+	upper = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (upper < 0)
 		return err_sys(e, "open '%s'", path);
+	if (!image_driver_copies(s->driver))
+		TRY(opaque_tidy(s->dirs, s->layers, upper, e));
 	if (s->epoch >= 0)
 		TRY(clamp_times(upper, s->epoch, 0, e));
-	TRY(image_program("digest", upper, WHITEOUT_DEVICE, NULL, &answer, e));
+	TRY(image_program("digest", upper, (int)image_driver_form(s->driver), NULL, &answer, e));
 	return wire_send(s->sock, answer, e);
 }
 

@@ -25,6 +25,7 @@ struct step_source {
 };
 struct step_env {
 	const struct dirs *dirs;
+	const char *driver;       /* of its layers */
 	const struct build_options *o;
 	const struct step *t;
 	char *id;                 /* "build-TMP-N": name of containers/ID */
@@ -37,6 +38,7 @@ struct step_env {
 	const char *network;      /* "none", "host", NULL: the default one */
 	bool declared_proxies;    /* ARG HTTP_PROXY: an ARG like any other */
 	bool keyed;               /* its key is known: content need not be digested and told */
+	bool taken;               /* step_layer_take() was there */
 	int out;                  /* what the step prints */
 	int sock;                 /* wire.h, with the parent */
 };
@@ -50,6 +52,10 @@ _Noreturn void step_main(struct step_env *s);
 int step_run(struct step_env *s, struct err *e);
 /* step.c, for run.c */
 int step_mount_layers(const struct step_env *s, const struct strv *layers, const char *on, const char *upper, const char *work, struct err *e);
+/* containers/ID/root, for a driver that copies. */
+int step_root_make(const struct step_env *s, struct err *e);
+/* The step has done its work: containers/ID/upper is the layer, in the driver's form. Once. */
+int step_layer_take(struct step_env *s, struct err *e);
 int step_source_open(const struct step_env *s, const struct step_source *from, const char *on, struct err *e);
 int step_private_mounts(struct err *e);
 /* Says what of content the key needs, and hears whether the step is to be done: -ECANCELED: it is not. */

@@ -23,6 +23,8 @@ int container_create(struct db *db, const struct ctr_spec *spec, const struct ct
 int container_find_layers(struct db *db, struct ctr_spec *spec, struct err *e);
 /* (Re)makes the seccomp program when kernel, libseccomp or gantry changed since; create does it too. Links libseccomp: gantry only. */
 int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err *e);
+/* Paths that our own mounts lie on and what docker leaves in every root, added to RET: an image that lacks them has them in its containers. */
+void container_mount_points(struct strv *ret);
 /* Tells of it in docker's words ("create", "destroy"), in the transaction that does it. What happens while it runs is the monitor's to tell. */
 int container_event(struct db *db, const char *action, const struct ctr_spec *s, struct err *e);
 int container_load_spec(const struct dirs *d, const char *id, struct ctr_spec **ret, struct err *e);

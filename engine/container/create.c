@@ -15,7 +15,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "engine/image/snapshot.h"
 #include "engine/image/store.h"
 #include "engine/kernel/caps.h"
 #include "engine/kernel/seccomp.h"
@@ -49,20 +48,9 @@ static int make_upper(const struct dirs *d, const struct ctr_spec *s, const char
 	return 0;
 }
 
-static int copy_root(const struct dirs *d, const struct ctr_spec *s, const char *path, struct err *e)
-{
-	auto_close int fd = -1;
-
-	TRY(make_upper(d, s, path, e));
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "open '%s'", path);
-	return image_root_copy(d, &s->layers, fd, e);
-}
-
 static int make_tree(const struct dirs *d, const struct ctr_spec *s, const char *folder, struct err *e)
 {
-	auto_free char *root = xasprintf("%s/root", folder), *upper = xasprintf("%s/upper", folder);
+	auto_free char *upper = xasprintf("%s/upper", folder);
 	auto_free char *work = xasprintf("%s/work", folder), *merged = xasprintf("%s/merged", folder);
 
 	TRY(file_mkdir_p(folder, 0710, e)); /* configs and secrets may have been written into it before */
@@ -70,10 +58,8 @@ static int make_tree(const struct dirs *d, const struct ctr_spec *s, const char 
 		return err_sys(e, "set the mode of '%s'", folder);
 	if (mkdir(merged, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make '%s'", merged);
-	if (s->layers_driver && streq(s->layers_driver, "btrfs") && s->layers.n)
-		return snapshot_root(d, &s->layers, root, e);
 	if (image_driver_copies(s->layers_driver))
-		return copy_root(d, s, root, e);
+		return image_root_make(d, s->layers_driver, &s->layers, folder, e);
 	if (mkdir(work, 0700) < 0)
 		return err_sys(e, "make '%s'", work);
 	return make_upper(d, s, upper, e);

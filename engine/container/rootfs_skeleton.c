@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "engine/container/container.h"
 #include "engine/container/mountplan.h"
 #include "engine/container/spec.h"
 #include "engine/image/lookup.h"
@@ -44,6 +45,12 @@ static const struct {
 	{ "etc/resolv.conf", S_IFREG | 0644, true },
 	{ "etc/mtab", S_IFLNK, true },
 };
+
+void container_mount_points(struct strv *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		strv_addf(ret, "/%s", parts[i].path);
+}
 
 /* Somebody else's mount on PATH or above it decides itself what has to be there. */
 static bool is_users(const struct mountplan *plan, const char *path)

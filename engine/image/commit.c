@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -19,6 +18,7 @@
 #include "engine/image/program.h"
 #include "engine/image/ref.h"
 #include "engine/image/store.h"
+#include "engine/image/stub.h"
 #include "state/db.h"
 
 static void replace(struct cJSON *o, const char *key, struct cJSON *v)
@@ -83,19 +83,23 @@ static int document(const struct image_row *base, const struct image_commit *how
 	return 0;
 }
 
-static int copy_upper(struct load *l, int upper, char diff[DIGEST_TEXT], int64_t *ret_size, struct err *e)
+static int copy_changes(struct load *l, const struct image_commit *how, char diff[DIGEST_TEXT], int64_t *ret_size, struct err *e)
 {
 	AUTO(json_free) struct cJSON *answer = NULL;
 	auto_close int copy = -1;
 	const char *said;
 
 	FP("image.commit.copy", e);
-	if (file_copy_tree(upper, ".", l->tmp, "0", e) < 0)
-		return err_wrap(e, "copy the writable layer");
+	if (image_root_changes(l->dirs, how->driver, how->layers, how->folder, l->tmp, "0", e) < 0)
+		return err_wrap(e, "copy what the container changed");
 	copy = openat(l->tmp, "0", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (copy < 0)
-		return err_sys(e, "open the copy of the writable layer");
-	TRY(image_program("digest", copy, WHITEOUT_DEVICE, NULL, &answer, e));
+		return err_sys(e, "open the copy of what the container changed");
+	if (image_driver_copies(how->driver))
+		stubs_remove(how->stubs, l->dirs, how->layers, copy); /* an overlay has them in a layer of their own */
+	else
+		TRY(opaque_tidy(l->dirs, how->layers, copy, e));
+	TRY(image_program("digest", copy, (int)image_driver_form(l->driver), NULL, &answer, e));
 	said = json_str(answer, "diff");
 	if (!said || !digest_is_valid(said) || strlen(said) >= DIGEST_TEXT)
 		return err_set(e, EPROTO, "gantry-image does not say what the layer's digest is");
@@ -134,9 +138,9 @@ static int commit(struct load *l, const struct image_row *base, const struct ima
 	TRY(document(base, how, "sha256:", &config, e));
 	free(TAKE(config));
 	TRY(load_prepare(l, e));
-	if (image_driver_copies(l->driver))
-		return err_set(e, ENOTSUP, "the storage driver '%s' does not keep what a container changed apart", l->driver);
-	TRY(copy_upper(l, how->upper, diff, &size, e));
+	if (image_driver_form(how->driver) != image_driver_form(l->driver))
+		return err_set(e, EBUSY, "it was made by the storage driver '%s', and the driver is '%s' now", how->driver ? how->driver : "overlay", l->driver);
+	TRY(copy_changes(l, how, diff, &size, e));
 	TRY(document(base, how, diff, &config, e));
 	TRY(name_layer(l, config, diff, size, e));
 	TRY(load_commit_lock(l, &lock, e));

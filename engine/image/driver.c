@@ -3,9 +3,10 @@
  * Which storage driver serves a root: tried, not guessed from versions. Overlay needs a file system that takes upper folders, whiteouts and
  * trusted.* attributes, and a kernel that lets us mount; what it says is kept in root/driver for this kernel and file system.
  *
- * Another driver is a row in drivers[] and a case in image_root_copy's callers.
+ * Another driver is a row in drivers[].
  */
 #include "engine/image/store.h"
+#include "engine/image/rootcopy.h"
 #include "engine/image/snapshot.h"
 
 #include <errno.h>
@@ -28,11 +29,21 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 
 enum { CACHE_MAX = 4096, CACHE_VERSION = 2 };
 
 static int probe_overlay(const char *dir, struct err *e);
+
+/* What overlayfs keeps apart already. */
+static int upper_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+{
+	auto_free char *upper = path_join(folder, "upper");
+
+	(void)d, (void)layers;
+	return file_copy_tree(AT_FDCWD, upper, todir, name, e);
+}
 
 static int probe_copy(const char *dir, struct err *e)
 {
@@ -40,14 +51,20 @@ static int probe_copy(const char *dir, struct err *e)
 	return 0;
 }
 
-/* In order of preference. */
+/* In order of preference. FOLDER is that of a container or of a build's step. */
 static const struct driver {
 	const char *name;
+	enum whiteout_form form;
 	int (*probe)(const char *dir, struct err *e); /* may it serve here? DIR is an empty folder; it runs in a process of its own */
+	/* FOLDER/root; NULL: layers are mounted where they are used */
+	int (*root)(const struct dirs *d, const struct strv *layers, const char *folder, struct err *e);
+	int (*view)(const struct dirs *d, const struct strv *layers, const char *on, struct err *e);
+	/* changes since the root was made, into NAME of TODIR */
+	int (*changes)(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e);
 } drivers[] = {
-	{ "overlay", probe_overlay },
-	{ "btrfs", snapshot_probe },
-	{ "copy", probe_copy },
+	{ "overlay", WHITEOUT_DEVICE, probe_overlay, NULL, NULL, upper_changes },
+	{ "btrfs", WHITEOUT_FILE, snapshot_probe, snapshot_root, snapshot_view, snapshot_changes },
+	{ "copy", WHITEOUT_FILE, probe_copy, rootcopy_root, rootcopy_view, rootcopy_changes },
 };
 
 static int put_file(const char *dir, const char *name)
@@ -153,6 +170,22 @@ static int driver_unknown(const char *name, struct err *e)
 	return r;
 }
 
+static const struct driver *driver_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
+		if (streq(drivers[i].name, name))
+			return &drivers[i];
+	return NULL;
+}
+
+/* As specs and rows have it: NULL and what another version wrote is overlay. */
+static const struct driver *driver_of(const char *name)
+{
+	const struct driver *found = name ? driver_find(name) : NULL;
+
+	return found ? found : &drivers[0];
+}
+
 int image_driver_fits(struct db *db, const char *driver, const char *image, struct err *e)
 {
 	auto_free char *user = NULL, *other = NULL;
@@ -171,20 +204,27 @@ int image_driver_fits(struct db *db, const char *driver, const char *image, stru
 
 bool image_driver_copies(const char *driver)
 {
-	return driver && !streq(driver, "overlay");
+	return driver_of(driver)->root;
 }
 
 enum whiteout_form image_driver_form(const char *driver)
 {
-	return streq(driver, "overlay") ? WHITEOUT_DEVICE : WHITEOUT_FILE;
+	return driver_of(driver)->form;
 }
 
-static const struct driver *driver_find(const char *name)
+int image_root_make(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
-		if (streq(drivers[i].name, name))
-			return &drivers[i];
-	return NULL;
+	return driver_of(driver)->root(d, layers, folder, e);
+}
+
+int image_root_view(const struct dirs *d, const char *driver, const struct strv *layers, const char *on, struct err *e)
+{
+	return driver_of(driver)->view(d, layers, on, e);
+}
+
+int image_root_changes(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+{
+	return driver_of(driver)->changes(d, layers, folder, todir, name, e);
 }
 
 /* root/driver: three lines, key, driver, why not another. */

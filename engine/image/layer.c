@@ -19,11 +19,10 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "engine/image/marker.h"
 #include "engine/image/tar.h"
 
-#define WH ".wh."
 #define WH_META ".wh..wh."
-#define WH_OPAQUE ".wh..wh..opq"
 
 enum { NAME_LONGEST = 255 };
 

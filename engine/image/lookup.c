@@ -4,17 +4,19 @@
 #include "base/alloc.h"
 #include "base/auto.h"
 #include "base/strv.h"
+#include "engine/image/marker.h"
 #include "engine/image/store.h"
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-bool layer_folder_opaque(int fd)
-{
-	char v[2];
 
-	return fgetxattr(fd, "trusted.overlay.opaque", v, sizeof(v)) == 1 && v[0] == 'y';
+static bool has_marker(int dirfd, const char *name)
+{
+	auto_free char *marker = xasprintf(WH "%s", name);
+	struct stat st;
+
+	return fstatat(dirfd, marker, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Of PATH in the layer ROOT: 1: it is there (*st), 0: it says nothing, -1: it hides what is below. */
@@ -32,7 +34,7 @@ static int layer_says(int root, const char *path, struct stat *st)
 			continue;
 		hides |= layer_folder_opaque(at);
 		if (fstatat(at, names.v[i], st, AT_SYMLINK_NOFOLLOW) < 0) {
-			r = hides ? -1 : 0;
+			r = hides || has_marker(at, names.v[i]) ? -1 : 0;
 			break;
 		}
 		if (S_ISCHR(st->st_mode) && st->st_rdev == 0)

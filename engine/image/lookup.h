@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine/image/lookup.h - what unpacked layers (overlay form, layer.h) say of a path, without mounting them
+ * engine/image/lookup.h - what unpacked layers (in either form, layer.h) say of a path, without mounting them
  */
 #pragma once
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct dirs;
@@ -12,5 +11,3 @@ struct strv;
 /* PATH in LAYERS (lowest first): the index of the layer that decides, with what is there in *st; -1: nothing is there. What lies behind a symlink is taken
  * for being there, *st is the link's. */
 ssize_t layers_lookup(const struct dirs *d, const struct strv *layers, const char *path, struct stat *st);
-/* The folder FD of a layer hides what lower layers have in it. */
-bool layer_folder_opaque(int fd);

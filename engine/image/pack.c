@@ -20,6 +20,7 @@
 #include "base/strv.h"
 #include "engine/image/digest.h"
 #include "engine/image/layer.h"
+#include "engine/image/marker.h"
 
 enum { TAR_BLOCK_SIZE = 512, BUFFER = 1 << 20, DEPTH_MAX = 1000, PAX_MAX = 2 << 20,
        XATTR_BYTES = 64 << 10 /* of the list, of a value: xattr(7) */ };
@@ -303,18 +304,17 @@ static int whiteout_put(struct packer *p, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	size_t n = slash ? (size_t)(slash - path) + 1 : 0;
-	auto_free char *marker = xasprintf("%.*s.wh.%s", (int)n, path, path + n);
+	auto_free char *marker = xasprintf("%.*s" WH "%s", (int)n, path, path + n);
 
 	return marker_put(p, marker, e);
 }
 
-/* FD: a folder of an overlay's upper layer. */
+/* FD: a folder of a layer. */
 static int opaque_put(struct packer *p, int fd, const char *path, struct err *e)
 {
-	auto_free char *marker = *path ? xasprintf("%s/.wh..wh..opq", path) : xstrdup(".wh..wh..opq");
-	char value[2];
+	auto_free char *marker = *path ? xasprintf("%s/" WH_OPAQUE, path) : xstrdup(WH_OPAQUE);
 
-	if (p->form != WHITEOUT_DEVICE || fgetxattr(fd, "trusted.overlay.opaque", value, sizeof(value)) != 1 || value[0] != 'y')
+	if (!layer_folder_opaque(fd))
 		return 0;
 	return marker_put(p, marker, e);
 }
@@ -366,12 +366,35 @@ static int name_open(int dirfd, const char *name, struct stat *st, int *ret_fd, 
 	return fstat(*ret_fd, st) < 0 ? err_sys(e, "stat") : 0;
 }
 
+/* Whiteouts that are files stand where those that are devices would: the archive of a layer is the same in either form. */
+static void unmark(const struct packer *p, struct strv *names)
+{
+	for (size_t i = names->n; p->layer && i-- > 0;) {
+		char *name = names->v[i];
+
+		if (streq(name, WH_OPAQUE))
+			strv_remove(names, i);
+		else if (p->form == WHITEOUT_FILE && str_starts(name, WH))
+			memmove(name, name + strlen(WH), strlen(name + strlen(WH)) + 1);
+	}
+}
+
+static bool has_whiteout(const struct packer *p, int dirfd, const char *name)
+{
+	auto_free char *marker = xasprintf(WH "%s", name);
+	struct stat st;
+
+	return p->layer && p->form == WHITEOUT_FILE && fstatat(dirfd, marker, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int name_put(struct packer *p, int dirfd, const char *name, const char *path, struct err *e)
 {
 	auto_close int fd = -1;
 	struct stat st;
 	int r = name_open(dirfd, name, &st, &fd, e);
 
+	if (r == 1 && has_whiteout(p, dirfd, name))
+		return whiteout_put(p, path, e);
 	if (r == 0)
 		r = entry_put(p, dirfd, name, path, &st, fd, e);
 	if (r < 0)
@@ -391,6 +414,7 @@ static int tree_put(struct packer *p, int fd, const char *path, struct err *e)
 		err_code(e, -r, "read the folder");
 		return err_wrap(e, "'%s'", path);
 	}
+	unmark(p, &names);
 	strv_sort(&names);
 	if (p->layer)
 		TRY(opaque_put(p, fd, path, e));

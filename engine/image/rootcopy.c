@@ -3,37 +3,32 @@
  * The copy driver: a container's root is a copy of all layers, lowest first, whiteouts applied. Works on any file system; where it has reflinks the
  * data is shared (file_copy_tree).
  */
+#include "engine/image/rootcopy.h"
 #include "engine/image/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "base/str.h"
+#include "engine/image/marker.h"
+#include "engine/image/since.h"
 
-#define WH ".wh."
-#define WH_OPAQUE ".wh..wh..opq"
+#define BEFORE "before" /* beside the root: what it was */
 
 enum { DEPTH_MAX = 1000 };
-
-static bool is_opaque(int dirfd)
-{
-	char value[2];
-
-	return faccessat(dirfd, WH_OPAQUE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || fgetxattr(dirfd, "trusted.overlay.opaque", value, sizeof(value)) == 1;
-}
 
 bool layer_is_opaque(const struct dirs *d, const char *chain_id)
 {
 	auto_free char *path = layer_path(d, chain_id);
 	auto_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd >= 0 && is_opaque(fd);
+	return fd >= 0 && layer_folder_opaque(fd);
 }
 
 /* The name that an entry of a layer takes away, in either form; NULL: none. */
@@ -73,7 +68,7 @@ static int apply_whiteouts(int from, int to, int depth, struct err *e)
 		auto_close int sub = S_ISDIR(st.st_mode) ? openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
 		/* Only folders merge. */
-		if (!S_ISDIR(st.st_mode) || !S_ISDIR(below.st_mode) || (sub >= 0 && is_opaque(sub))) {
+		if (!S_ISDIR(st.st_mode) || !S_ISDIR(below.st_mode) || (sub >= 0 && layer_folder_opaque(sub))) {
 			TRY(file_remove_tree(to, name, e));
 			continue;
 		}
@@ -86,8 +81,9 @@ static int apply_whiteouts(int from, int to, int depth, struct err *e)
 	return 0;
 }
 
-static bool is_marker(const char *name, const struct stat *st)
+static bool is_marker(const void *arg, const char *name, const struct stat *st)
 {
+	(void)arg;
 	return (S_ISREG(st->st_mode) && str_starts(name, WH)) || (S_ISCHR(st->st_mode) && st->st_rdev == 0);
 }
 
@@ -108,4 +104,67 @@ int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, 
 	for (size_t i = 0; i < layers->n; i++)
 		TRY(image_layer_merge(d, layers->v[i], i > 0, dirfd, e));
 	return 0;
+}
+
+static int remember(const char *folder, int root, struct err *e)
+{
+	auto_free char *list = path_join(folder, BEFORE);
+	AUTO(since_free) struct since *now = NULL;
+
+	TRY(since_read(root, &now, e));
+	TRY(since_save(now, list, e));
+	return since_settle(folder, e);
+}
+
+int rootcopy_root(const struct dirs *d, const struct strv *layers, const char *folder, struct err *e)
+{
+	auto_free char *path = path_join(folder, "root");
+	auto_close int fd = -1;
+
+	if (mkdir(path, 0700) < 0 || chmod(path, 0755) < 0)
+		return err_sys(e, "make '%s'", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "open '%s'", path);
+	TRY(image_root_copy(d, layers, fd, e));
+	return layers->n ? remember(folder, fd, e) : 0;
+}
+
+int rootcopy_view(const struct dirs *d, const struct strv *layers, const char *on, struct err *e)
+{
+	auto_close int fd = open(on, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open '%s'", on);
+	TRY(image_root_copy(d, layers, fd, e));
+	return TAKE_FD(fd);
+}
+
+int rootcopy_difference(const char *folder, const struct since *was, int todir, const char *name, struct err *e)
+{
+	auto_free char *path = path_join(folder, "root");
+	auto_close int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), out = -1;
+
+	if (root < 0)
+		return err_sys(e, "open '%s'", path);
+	if (mkdirat(todir, name, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "make '%s'", name);
+	out = openat(todir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (out < 0)
+		return err_sys(e, "open '%s'", name);
+	return since_changes(root, was, out, e);
+}
+
+int rootcopy_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+{
+	auto_free char *list = path_join(folder, BEFORE);
+	AUTO(since_free) struct since *was = NULL;
+
+	(void)d;
+	if (layers->n && since_load(list, &was, e) < 0) {
+		if (e->code == ENOENT)
+			err_hint(e, "the container was made before this was kept: recreate it (up --force-recreate), or export it");
+		return -e->code;
+	}
+	return rootcopy_difference(folder, was, todir, name, e);
 }

@@ -18,6 +18,8 @@
 #include "base/path.h"
 #include "base/strv.h"
 #include "engine/image/ref.h"
+#include "engine/image/rootcopy.h"
+#include "engine/image/since.h"
 #include "engine/image/store.h"
 
 enum { BTRFS_MAGIC = 0x9123683E };
@@ -111,12 +113,53 @@ static int flat(const struct dirs *d, const struct strv *layers, size_t i, struc
 	return r;
 }
 
-int snapshot_root(const struct dirs *d, const struct strv *layers, const char *path, struct err *e)
+/* The subvolume of all LAYERS, made where it is not there. Caller frees *RET. */
+static int flat_of(const struct dirs *d, const struct strv *layers, char **ret, struct err *e)
 {
 	auto_free char *folder = dirs_root(d, "images/flat"), *top = flat_path(d, layers->v[layers->n - 1]);
 
 	TRY(file_mkdir_p(folder, 0700, e));
-	for (size_t i = 0; i < layers->n; i++)
-		TRY(flat(d, layers, i, e));
-	return subvolume(path, top, e);
+	if (!file_exists(top)) {
+		for (size_t i = 0; i < layers->n; i++)
+			TRY(flat(d, layers, i, e));
+		TRY(since_settle(folder, e));
+	}
+	*ret = TAKE(top);
+	return 0;
+}
+
+int snapshot_root(const struct dirs *d, const struct strv *layers, const char *folder, struct err *e)
+{
+	auto_free char *path = path_join(folder, "root"), *from = NULL;
+
+	if (!layers->n)
+		return rootcopy_root(d, layers, folder, e);
+	TRY(flat_of(d, layers, &from, e));
+	return subvolume(path, from, e);
+}
+
+int snapshot_view(const struct dirs *d, const struct strv *layers, const char *on, struct err *e)
+{
+	auto_free char *from = NULL;
+	int fd;
+
+	(void)on;
+	TRY(flat_of(d, layers, &from, e));
+	fd = open(from, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "open '%s'", from) : fd;
+}
+
+int snapshot_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+{
+	AUTO(since_free) struct since *was = NULL;
+
+	if (layers->n) {
+		auto_free char *from = flat_path(d, layers->v[layers->n - 1]);
+		auto_close int fd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return err_sys(e, "open '%s', of which the root is a snapshot", from);
+		TRY(since_read(fd, &was, e));
+	}
+	return rootcopy_difference(folder, was, todir, name, e);
 }

@@ -13,5 +13,7 @@ struct err;
 struct strv;
 /* Can subvolumes be made in DIR, which is an empty folder? -ENOTSUP says why not. */
 int snapshot_probe(const char *dir, struct err *e);
-/* A root of all LAYERS (lowest first; at least one) at PATH, which is not there yet. */
-int snapshot_root(const struct dirs *d, const struct strv *layers, const char *path, struct err *e);
+/* Rows of driver.c. FOLDER/root is a snapshot, without layers a folder; what it was is images/flat/CHAINID, as a snapshot has the inodes of its source. */
+int snapshot_root(const struct dirs *d, const struct strv *layers, const char *folder, struct err *e);
+int snapshot_view(const struct dirs *d, const struct strv *layers, const char *on, struct err *e);
+int snapshot_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e);

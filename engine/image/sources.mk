@@ -6,9 +6,9 @@ libimage_a_SOURCES = \
 	engine/image/hosts.c engine/image/hosts.h engine/image/hosts_conf.c engine/image/hosts_priv.h engine/image/hosts_toml.c \
 	engine/image/fsck.c engine/image/fsck.h engine/image/fsck_repair.c engine/image/gc.c engine/image/gc.h engine/image/image_blobs.c engine/image/image_blobs.h engine/image/image_save.c \
 	engine/image/inspect.c engine/image/inspect.h \
-	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/lookup.c engine/image/lookup.h engine/image/manifest.c engine/image/manifest.h \
+	engine/image/load.c engine/image/load.h engine/image/load_priv.h engine/image/lookup.c engine/image/lookup.h engine/image/manifest.c engine/image/manifest.h engine/image/marker.c engine/image/marker.h \
 	engine/image/platform.c engine/image/platform.h engine/image/program.c engine/image/program.h engine/image/ref.c engine/image/ref.h \
-	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/snapshot.c engine/image/snapshot.h engine/image/store.c engine/image/store.h engine/image/tree.c engine/image/tree.h engine/image/trees.c engine/image/trees.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h \
+	engine/image/remote.c engine/image/remote.h engine/image/remote_push.c engine/image/rootcopy.c engine/image/rootcopy.h engine/image/since.c engine/image/since.h engine/image/snapshot.c engine/image/snapshot.h engine/image/store.c engine/image/store.h engine/image/stub.c engine/image/stub.h engine/image/tree.c engine/image/tree.h engine/image/trees.c engine/image/trees.h engine/image/toml.c engine/image/toml.h engine/image/wire.c engine/image/wire.h \
 	engine/image/worker.c engine/image/worker.h
 libimageio_a_CFLAGS = $(AM_CFLAGS) $(ARCHIVE_CFLAGS) $(CRYPTO_CFLAGS) $(CURL_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 libimageio_a_SOURCES = \
@@ -26,8 +26,8 @@ IMAGEIO_LIBS = $(CURL_LIBS) $(ARCHIVE_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS) $(ZSTD_L
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image \
-	tests/unit/test_registry
-TESTS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image tests/unit/test_registry
+	tests/unit/test_registry tests/unit/test_since
+TESTS += tests/unit/test_ref tests/unit/test_manifest tests/unit/test_layer tests/unit/test_image tests/unit/test_registry tests/unit/test_since
 tests_unit_test_ref_SOURCES = tests/unit/test_ref.c tests/unit/compose_cases.h
 tests_unit_test_ref_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ref_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
@@ -40,6 +40,9 @@ tests_unit_test_layer_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) 
 tests_unit_test_registry_SOURCES = tests/unit/test_registry.c tests/unit/compose_cases.h
 tests_unit_test_registry_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_registry_LDADD = libimageio.a libimage.a libbase.a $(IMAGEIO_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_since_SOURCES = tests/unit/test_since.c
+tests_unit_test_since_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_since_LDADD = libimage.a libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_image_SOURCES = tests/unit/test_image.c tests/unit/scratch_store.h tests/unit/tarmaker.h
 tests_unit_test_image_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 tests_unit_test_image_LDADD = libimage.a libstate.a libbase.a $(ZLIB_LIBS) $(ZSTD_LIBS) $(SQLITE_LIBS) $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)

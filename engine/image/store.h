@@ -42,8 +42,15 @@ char *layer_path(const struct dirs *d, const char *chain_id);
 /* A symlink that is no path: what mount points an image with this topmost layer lacks (engine/container/rootfs_skeleton.c). It may be missing, and goes with
  * the layer. Caller frees. */
 char *layer_lack_path(const struct dirs *d, const char *chain_id);
-/* All of LAYERS (lowest first) copied into the empty folder DIRFD, whiteouts applied: the root of a container under the copy driver. */
+/* All of LAYERS (lowest first) copied into the empty folder DIRFD, whiteouts applied. */
 int image_root_copy(const struct dirs *d, const struct strv *layers, int dirfd, struct err *e);
+/* FOLDER/root of a container or of a build's step, all of LAYERS (lowest first) in it, under a driver that copies. FOLDER is there, its root is not. */
+int image_root_make(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, struct err *e);
+/* What LAYERS (at least one) are together, to read only: a descriptor. ON is an empty folder that may be filled for it. Drivers that copy. */
+int image_root_view(const struct dirs *d, const char *driver, const struct strv *layers, const char *on, struct err *e);
+/* What was changed in the root in FOLDER since it was made: a layer in the driver's form, made as NAME of TODIR, where nothing or (drivers that copy) an
+ * empty folder is. Nobody changes the root meanwhile. */
+int image_root_changes(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e);
 /* One layer into the folder DIRFD, which (OVER) has those below it already. */
 int image_layer_merge(const struct dirs *d, const char *chain_id, bool over, int dirfd, struct err *e);
 /* A container's root is a folder of its own (copy, btrfs), not layers that are mounted. NULL: overlay. */

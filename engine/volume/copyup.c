@@ -99,9 +99,9 @@ static int move_entries(int vol, int data, struct err *e)
 	return r;
 }
 
-static bool skip_all(const char *name, const struct stat *st)
+static bool skip_all(const void *arg, const char *name, const struct stat *st)
 {
-	(void)name, (void)st;
+	(void)arg, (void)name, (void)st;
 	return true;
 }
 

@@ -34,7 +34,7 @@ int file_tree_size(const char *path, uint64_t *ret, struct err *e);
 int file_copy_tree(int fromdir, const char *from, int todir, const char *to, struct err *e);
 /* How a tree is copied into one that has some of it already. */
 struct stat;
-typedef bool file_skip_fn(const char *name, const struct stat *st);
+typedef bool file_skip_fn(const void *arg, const char *name, const struct stat *st);
 struct file_copy_how {
 	bool merge;          /* folders that are there already are filled, and get the attributes of the source's; false: an error */
 	bool replace;        /* what else is there goes, whole or not at all; a folder only for a folder; a mount point is written in place */
@@ -43,6 +43,7 @@ struct file_copy_how {
 	uid_t uid;
 	gid_t gid;
 	file_skip_fn *skip;  /* what is left out, NULL: nothing */
+	const void *skip_arg;
 };
 /* Copies what FROM (O_PATH or more) is to TO of TODIR; "." is the folder TODIR itself. */
 int file_copy_object(int from, int todir, const char *to, const struct file_copy_how *how, struct err *e);

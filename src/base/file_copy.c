@@ -378,7 +378,7 @@ static int copy_entry(struct copy *c, struct entry *n)
 {
 	int r = look(c, n);
 
-	if (r < 0 || (c->n && c->how->skip && c->how->skip(n->from, &n->st)))
+	if (r < 0 || (c->n && c->how->skip && c->how->skip(c->how->skip_arg, n->from, &n->st)))
 		;
 	else if (S_ISDIR(n->st.st_mode))
 		r = enter(c, n);

@@ -15,8 +15,6 @@
 #include "engine/image/store.h"
 #include "engine/monitor/control.h"
 #include "state/container_store.h"
-#include <errno.h>
-#include <fcntl.h>
 
 struct commit_opts {
 	bool pause;
@@ -89,23 +87,16 @@ static int commit_one(struct app *app, const struct commit_opts *o, const struct
 		      struct err *e)
 {
 	AUTO(json_free) struct cJSON *config = json_object();
-	auto_free char *path = dirs_root(&app->dirs, "containers/%s/upper", c->id), *command = strv_join(&spec->argv, " ");
-	auto_close int upper = -1;
+	auto_free char *path = dirs_root(&app->dirs, "containers/%s", c->id), *command = strv_join(&spec->argv, " ");
+	AUTO_STRV(stubs);
 	bool pause = o->pause && c->state == CTR_RUNNING;
 	AUTO_ERR(second);
 	int r;
 
-	if (image_driver_copies(spec->layers_driver)) {
-		err_set(e, ENOTSUP, "the storage driver '%s' does not keep what a container changed apart", spec->layers_driver);
-		err_hint(e, "gantry export %s | gantry image import - NAME", str0(c->service));
-		return -ENOTSUP;
-	}
 	TRY(config_of(app->db, spec, config, e));
-	upper = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (upper < 0)
-		return err_sys(e, "open '%s'", path);
+	container_mount_points(&stubs);
 
-	const struct image_commit how = { .base = spec->image_id, .upper = upper, .config = config, .changes = &o->change, .ref = ref,
+	const struct image_commit how = { .base = spec->image_id, .folder = path, .layers = &spec->layers, .driver = spec->layers_driver, .stubs = &stubs, .config = config, .changes = &o->change, .ref = ref,
 					  .author = o->author, .message = o->message, .created_by = command };
 
 	if (pause)

@@ -142,6 +142,89 @@ big_image() {
 	gantry down -t 0
 }
 
+# builds DRIVER: in a root of its own, an image of every kind of change; its DiffIDs
+builds() {
+	local dir=$T/ctx-$1 GANTRY_ROOT=$T/fs/build-$1 GANTRY_RUN=$T/build-run-$1 GANTRY_STORAGE=$1
+	export GANTRY_ROOT GANTRY_RUN GANTRY_STORAGE SOURCE_DATE_EPOCH=1700000000
+	mkdir "$dir"
+	echo copied >"$dir/copied"
+	mkdir "$dir/tree" && echo leaf >"$dir/tree/leaf"
+	touch -d @1600000000 "$dir/copied" "$dir/tree/leaf" "$dir/tree"
+	cat >"$dir/Dockerfile" <<-'D'
+	FROM tiny:1 AS base
+	RUN mkdir -p /data/sub/deep /gone/all /kept && echo one >/data/one && echo two >/data/two && ln /data/one /data/hard \
+	 && echo x >/data/sub/x && echo y >/data/sub/deep/y && echo g >/gone/all/g && echo r >/replaced && ln -s one /data/link && mkfifo /data/fifo
+	RUN rm -r /gone && rm /replaced && mkdir /replaced && echo in >/replaced/in && echo more >>/data/sub/x && chmod 700 /data/two && chown -h 5:6 /data/link
+	RUN rm -r /data/sub && mkdir /data/sub && echo new >/data/sub/new && mv /data/two /data/moved && rm /data/fifo
+	RUN mv /data/sub /data/renamed && mkdir -p /new/folder /data/made/in && mv /data/made /data/moved-folder && rm -r /kept && echo file >/kept && touch -d @1500000000 /data/renamed/new
+	RUN --mount=type=tmpfs,target=/mounted/here true
+	FROM base AS more
+	COPY copied tree /dest/
+	COPY --from=base --chown=9:9 /data /dest/data
+	WORKDIR /work/dir
+	FROM scratch
+	COPY --from=more / /
+	RUN rm /dest/copied && echo end >/dest/end
+	D
+	gantry image import --change 'CMD ["sleep", "1000000"]' "$T/image" tiny:1 >/dev/null
+	gantry image build -q -t target:1 "$dir" >/dev/null
+	gantry image build -q --target more -t more:1 "$dir" >/dev/null
+	gantry image inspect -f '{{json .RootFS}}' more:1 target:1
+}
+
+@test "images are built alike on all drivers, and are read by others" {
+	filesystem btrfs
+	for d in overlay copy btrfs; do builds "$d" >"$T/layers-$d"; done
+	cat "$T"/layers-*
+	for d in copy btrfs; do
+		diff "$T/layers-overlay" "$T/layers-$d"
+		export GANTRY_ROOT=$T/fs/build-$d GANTRY_RUN=$T/build-run-$d GANTRY_STORAGE=$d
+		gantry fsck -q
+		is "" ls "$GANTRY_ROOT/containers"
+		gantry image save -o "$T/saved.tar" more:1
+		skopeo copy -q "docker-archive:$T/saved.tar" "oci:$T/theirs-$d:1"
+		umoci unpack --image "$T/theirs-$d:1" "$T/bundle-$d"
+		root=$T/bundle-$d/rootfs
+		[ ! -e "$root/gone" ] && [ "$(cat "$root/replaced/in")" = in ] && [ ! -e "$root/data/sub" ] && [ "$(ls "$root/data/renamed")" = new ]
+		[ "$root/data/one" -ef "$root/data/hard" ] && [ "$(stat -c %u:%g "$root/data/link")" = 5:6 ] && [ "$(cat "$root/kept")" = file ]
+		rm -rf "$T/saved.tar" "$T/theirs-$d" "$T/bundle-$d"
+		# the other names of a file that changes come along, which overlayfs has separated
+		printf 'FROM more:1\nRUN echo again >>/data/one && [ /data/one -ef /data/hard ]\n' >"$T/ctx-$d/Dockerfile"
+		gantry image build -q -t linked:1 "$T/ctx-$d"
+		project "linked$d" <<<'services: {linked: {image: "linked:1", command: [sleep, "1000"], stop_signal: SIGKILL}}'
+		gantry up -d
+		is "$(printf 'one\nagain')" gantry exec -T linked cat /data/hard
+		gantry down -t 0
+	done
+}
+
+# committed DRIVER: what a container changed, as an image of one more layer: its DiffID
+committed() {
+	local GANTRY_ROOT=$T/fs/commit-$1 GANTRY_RUN=$T/commit-run-$1 GANTRY_STORAGE=$1
+	export GANTRY_ROOT GANTRY_RUN GANTRY_STORAGE
+	gantry image import --change 'CMD ["sleep", "1000000"]' "$T/image" tiny:1 >/dev/null
+	project "commit$1" <<<$'services: {a: {image: "tiny:1", stop_signal: SIGKILL}}'
+	gantry up -d
+	gantry exec -T a sh -c 'echo new >/root/new; rm /etc/group; rm -r /home/app; mkdir /home/app; ln /root/new /root/hard; chown 7:8 /root/new; chmod 4751 /root/new
+		mkdir /root/dir; cp /etc/passwd /root/dir; mv /root/dir /root/moved; touch -d @1500000000 /root /root/moved /root/moved/* /root/new /home /home/app /etc'
+	gantry commit a made:1
+	gantry exec -T a sh -c 'rm /root/new; echo later >/etc/later; touch -d @1500000000 /root /etc /etc/later'
+	gantry stop -t 0
+	gantry commit a made:2
+	gantry image inspect -f '{{json .RootFS.Layers}}' made:1 made:2 >"$T/layers-$1"
+	gantry down -v -t 0
+	project "commit2$1" <<<'services: {b: {image: "made:1", stop_signal: SIGKILL}}'
+	gantry up -d
+	is "7:8 4751 2 0" eval "gantry exec -T b sh -c 'stat -c \"%u:%g %a %h\" /root/new; ls /home/app | wc -l; ls /etc/group 2>/dev/null' | xargs"
+	gantry down -t 0
+}
+
+@test "commit gives the same layer on all drivers" {
+	filesystem btrfs
+	for d in overlay copy btrfs; do committed "$d"; done
+	for d in copy btrfs; do diff "$T/layers-overlay" "$T/layers-$d"; done
+}
+
 @test "other drivers are named with what to use instead" {
 	for d in aufs devicemapper overlay2 vfs zfs; do
 		run env GANTRY_STORAGE=$d gantry image load -i /dev/null
