@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include <errno.h>
+#include <string.h>
 
 static const char *const rlimit_names[RLIMIT_COUNT] = {
 	[RLIMIT_CPU] = "cpu",
@@ -26,11 +27,12 @@ static const char *const rlimit_names[RLIMIT_COUNT] = {
 DEFINE_NAMES(rlimit, rlimit_names)
 
 #define MIB (UINT64_C(1) << 20)
+enum { OUR_FILES = 524288 }; /* not more: before Linux 5.11 each of them is closed one by one */
 static const struct {
 	int resource;
 	struct rlimit limit;
 } baseline[] = {
-	{ RLIMIT_NOFILE, { 1024, 524288 } },
+	{ RLIMIT_NOFILE, { 1024, OUR_FILES } },
 	{ RLIMIT_NPROC, { RLIM_INFINITY, RLIM_INFINITY } },
 	{ RLIMIT_CORE, { 0, RLIM_INFINITY } },
 	{ RLIMIT_MEMLOCK, { 8 * MIB, 8 * MIB } },
@@ -84,4 +86,31 @@ int rlimit_own(struct rlimit ret[RLIMIT_COUNT], struct err *e)
 		if (getrlimit((__rlimit_resource_t)r, &ret[r]) < 0)
 			return err_sys(e, "read our limit '%s'", rlimit_names[r]);
 	return 0;
+}
+
+struct rlimit rlimit_lifted(int resource, struct rlimit own, bool raise)
+{
+	rlim_t enough = resource == RLIMIT_NOFILE ? OUR_FILES : RLIM_INFINITY;
+
+	if (raise)
+		own.rlim_max = MAX(own.rlim_max, enough);
+	own.rlim_cur = MAX(own.rlim_cur, MIN(own.rlim_max, enough));
+	return own;
+}
+
+void rlimit_lift(void)
+{
+	static const int resources[] = { RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_AS, RLIMIT_LOCKS };
+
+	for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+		__rlimit_resource_t r = (__rlimit_resource_t)resources[i];
+		struct rlimit own, all, soft;
+
+		if (getrlimit(r, &own) < 0)
+			continue;
+		all = rlimit_lifted(resources[i], own, true);
+		soft = rlimit_lifted(resources[i], own, false);
+		if (memcmp(&all, &own, sizeof(own)) != 0 && setrlimit(r, &all) < 0)
+			(void)setrlimit(r, &soft); /* a soft limit can be had by everybody */
+	}
 }

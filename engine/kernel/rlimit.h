@@ -25,3 +25,8 @@ void rlimit_baseline(const struct rlimit hard[RLIMIT_COUNT], struct rlimit_set *
 int rlimit_add(struct rlimit_set *s, const struct rlimit hard[RLIMIT_COUNT], bool raise, const char *name, int64_t soft,
 	       int64_t max, struct err *e);
 int rlimit_own(struct rlimit ret[RLIMIT_COUNT], struct err *e);
+/* What OWN becomes by rlimit_lift, with and without the right to raise hard limits. Pure. */
+struct rlimit rlimit_lifted(int resource, struct rlimit own, bool raise);
+/* Our own limits on files, their size, CPU time and memory go up as far as they may: monitors and containers outlive the shell that set them.
+ * Inherited by all that we start. */
+void rlimit_lift(void);

@@ -12,6 +12,7 @@
 #include "compose/faults.h"
 #include "compose/load.h"
 #include "compose/project.h"
+#include "engine/kernel/rlimit.h"
 #include "engine/kernel/selfexe.h"
 #include "state/container_store.h"
 #include "state/db.h"
@@ -278,6 +279,8 @@ static int prepare(struct app *app, const struct strv *args, struct err *e)
 	const struct strv *services = c->args_are_services ? args : NULL;
 	AUTO_STRV(first);
 
+	if (c->flags & (CMD_ROOT | CMD_STATE | CMD_STATE_READ))
+		rlimit_lift();
 	if (c->flags & CMD_ONE_SERVICE && args->n) {
 		strv_add(&first, args->v[0]);
 		services = &first;
@@ -580,6 +583,7 @@ int cli_main(int argc, char **argv)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write says EFBIG instead */
 	umask(022);
 	strv_add_all(&app.environ, environ);
 	r = dispatch(&app, argc, argv, &e);

@@ -79,3 +79,18 @@ load lib
 	[ "$(gantry ps -q | wc -l)" -eq 2 ]
 	gantry down -t 0
 }
+
+@test "the caller's small limits bind neither a command nor what it starts" {
+	local limit
+	project limits <<-'Y'
+	services:
+	  web: {image: "tiny:1", command: [sh, -c, "head -c 100000 /dev/zero | tr '\\0' x; sleep 1000"], stop_signal: SIGKILL}
+	  job: {image: "tiny:1", depends_on: [web], stop_signal: SIGKILL}
+	Y
+	for limit in --nofile=9: --fsize=1:; do
+		prlimit $limit gantry up -d
+		soon eval '[ "$(gantry logs --no-log-prefix web | wc -c)" -ge 100000 ]'
+		[ "$(prlimit $limit gantry exec -T job sh -c 'ulimit -f; ulimit -n' | tr '\n' ' ')" = "unlimited 1024 " ]
+		prlimit $limit gantry down
+	done
+}

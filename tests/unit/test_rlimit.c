@@ -39,6 +39,23 @@ static void test_baseline(void **state)
 	assert_true(s.v[RLIMIT_NOFILE].rlim_cur == 500 && s.v[RLIMIT_NOFILE].rlim_max == 500);
 }
 
+static void test_lifted(void **state)
+{
+	struct rlimit r;
+
+	(void)state;
+	r = rlimit_lifted(RLIMIT_FSIZE, (struct rlimit){ 1024, 2048 }, true);
+	assert_true(r.rlim_cur == RLIM_INFINITY && r.rlim_max == RLIM_INFINITY);
+	r = rlimit_lifted(RLIMIT_FSIZE, (struct rlimit){ 1024, 2048 }, false);
+	assert_true(r.rlim_cur == 2048 && r.rlim_max == 2048);
+	r = rlimit_lifted(RLIMIT_NOFILE, (struct rlimit){ 8, 1024 }, true);
+	assert_true(r.rlim_cur == 524288 && r.rlim_max == 524288);
+	r = rlimit_lifted(RLIMIT_NOFILE, (struct rlimit){ 8, RLIM_INFINITY }, false);
+	assert_true(r.rlim_cur == 524288 && r.rlim_max == RLIM_INFINITY);
+	r = rlimit_lifted(RLIMIT_NOFILE, (struct rlimit){ 1000000, 2000000 }, true);
+	assert_true(r.rlim_cur == 1000000 && r.rlim_max == 2000000);
+}
+
 static void test_add(void **state)
 {
 	static const struct {
@@ -80,6 +97,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_baseline),
+		cmocka_unit_test(test_lifted),
 		cmocka_unit_test(test_add),
 	};
 
