@@ -35,16 +35,10 @@ struct explaining {
 
 static const char *source_line(struct arena *a, struct pos pos)
 {
-	const char *s = pos.src->text, *end = s + pos.src->len, *nl;
+	size_t n;
+	const char *s = source_line_of(pos.src, pos.line, &n);
 
-	for (int i = 1; i < pos.line && s; i++) {
-		s = memchr(s, '\n', (size_t)(end - s));
-		s = s ? s + 1 : NULL;
-	}
-	if (!s || s >= end)
-		return NULL;
-	nl = memchr(s, '\n', (size_t)(end - s));
-	return arena_strndup(a, s, MIN((size_t)((nl ? nl : end) - s), 400u));
+	return s ? arena_strndup(a, s, MIN(n, 400u)) : NULL;
 }
 
 static bool holds(const struct node *n, struct pos pos)

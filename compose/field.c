@@ -91,7 +91,12 @@ int field_type_err(struct fctx *c, const struct node *n, const char *want, struc
 
 	if (node_is_null(n))
 		return field_err(c, n, e, "must be %s %s, but nothing is given", an, want);
-	return field_err(c, n, e, "must be %s %s, not a %s", an, want, node_kind_name(n));
+	(void)field_err(c, n, e, "must be %s %s, not a %s", an, want, node_kind_name(n));
+	if (streq(want, "mapping") && node_is_list(n) && n->n && node_is_map(n->items[0]))
+		err_hint(e, "leave out the '- ' before '%s'", n->items[0]->n ? n->items[0]->keys[0]->text : "");
+	else if (streq(want, "list") && node_is_scalar(n) && *n->text)
+		err_hint(e, "a list is written [a, b], or one item a line, each behind '- '");
+	return -EINVAL;
 }
 
 void field_warn(struct fctx *c, const struct node *n, const char *fmt, ...)
@@ -112,7 +117,24 @@ void field_warn(struct fctx *c, const struct node *n, const char *fmt, ...)
 	};
 }
 
-static int unknown_key(struct fctx *c, const struct field *table, const struct node *key, struct err *e)
+/* A key that would be right elsewhere: one level below, at the service, or a service that stands at the top. */
+static void hint_place(const struct field *table, const struct node *key, const struct node *value, struct err *e)
+{
+	for (const struct field *f = table; f->key; f++) {
+		const struct field *below = f->type->shape == SHAPE_OBJECT ? field_below(f) : NULL;
+
+		if (below && field_find(below, key->text)) {
+			err_hint(e, "it belongs below '%s'", f->key);
+			return;
+		}
+	}
+	if (table == project_fields && (node_key(value, "image") || node_key(value, "build")))
+		err_hint(e, "a service stands below 'services:'");
+	else if (table != service_fields && field_find(service_fields, key->text))
+		err_hint(e, "it is a key of a service: is the indentation right?");
+}
+
+static int unknown_key(struct fctx *c, const struct field *table, const struct node *key, const struct node *value, struct err *e)
 {
 	size_t rows = 0;
 	const char *near;
@@ -123,6 +145,8 @@ static int unknown_key(struct fctx *c, const struct field *table, const struct n
 	(void)field_err(c, key, e, "unknown key '%s'", key->text);
 	if (near && !is_extension(near))
 		err_hint(e, "did you mean '%s'? (keys that start with x- are free to use)", near);
+	else
+		hint_place(table, key, value, e);
 	return -EINVAL;
 }
 
@@ -188,7 +212,7 @@ static int canon_one(struct fctx *c, const struct field *table, struct node *map
 		map->index = NULL; /* it holds keys */
 	}
 	if (!f)
-		return unknown_key(c, table, map->keys[i], e);
+		return unknown_key(c, table, map->keys[i], map->items[i], e);
 	if (!f->type->canon || map->items[i]->tag == TAG_RESET || field_raw(c, map->items[i]))
 		return 0;
 	AT_KEY(c, map->keys[i]->text);
@@ -377,7 +401,7 @@ static int decode_key(struct fctx *c, const struct field *table, const struct no
 	int r = 0;
 
 	if (!f)
-		return unknown_key(c, table, map->keys[i], e);
+		return unknown_key(c, table, map->keys[i], map->items[i], e);
 	AT_KEY(c, map->keys[i]->text);
 	if (f->flags & F_INLINE)
 		decode_ext(c, map, i, member_at(obj, f->offset));

@@ -58,7 +58,9 @@ static int pair_canon(struct fctx *c, const struct field *f, struct node *m, con
 
 	if (!node_is_scalar(item) || item->type != SCALAR_STR) {
 		(void)field_type_err(c, item, "string", e);
-		if (node_is_scalar(item))
+		if (node_is_map(item) && item->n == 1 && node_is_scalar(item->items[0]))
+			err_hint(e, "write %s=VALUE, or leave out the '- ' of all lines", item->keys[0]->text);
+		else if (node_is_scalar(item))
 			err_hint(e, "write KEY=VALUE");
 		return -EINVAL;
 	}

@@ -237,9 +237,12 @@ int include_apply(struct unit *u, const struct unit_chain *chain, const struct r
 
 	if (!list)
 		return 0;
-	if (list->kind != NODE_LIST && list->kind != NODE_NULL)
-		return node_err(e, list, "`include` must be a list, got %s",
-				node_is_scalar(list) ? list->text : node_kind_name(list));
+	if (list->kind != NODE_LIST && list->kind != NODE_NULL) {
+		(void)node_err(e, list, "`include` must be a list, got %s", node_is_scalar(list) ? list->text : node_kind_name(list));
+		if (node_is_scalar(list))
+			err_hint(e, "write include: [%s]", list->text);
+		return -EINVAL;
+	}
 	for (size_t i = 0; i < list->n; i++) {
 		struct node *tree, *base;
 		int r;

@@ -283,8 +283,7 @@ bool pos_equal(struct pos a, struct pos b)
 	return a.src == b.src && a.line == b.line && a.col == b.col;
 }
 
-/* Start of line LINE (from 1) and its length without the line break; NULL: no such line. */
-static const char *source_line(const struct source *src, int line, size_t *ret_len)
+const char *source_line_of(const struct source *src, int line, size_t *ret_len)
 {
 	const char *s = src->text, *end = src->text + src->len, *nl;
 
@@ -333,7 +332,7 @@ static void add_snippet(struct str *out, struct pos pos)
 
 	if (!pos.src || !pos.src->text || pos.line < 1)
 		return;
-	line = source_line(pos.src, pos.line, &len);
+	line = source_line_of(pos.src, pos.line, &len);
 	if (!line || len == 0)
 		return;
 	col = utf8_bytes(line, len, pos.col > 0 ? (size_t)pos.col - 1 : 0);

@@ -24,6 +24,8 @@ struct source {
 	size_t len;
 	const struct source *from; /* the file that included or extended this one, NULL: the user */
 };
+/* Start of line LINE (from 1) of SRC and its length without the line break; NULL: no such line. */
+const char *source_line_of(const struct source *src, int line, size_t *ret_len);
 struct pos {
 	const struct source *src; /* NULL: made by us (defaults) */
 	int line, col;            /* from 1 */

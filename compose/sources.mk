@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libcompose.a
 libcompose_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
 libcompose_a_SOURCES = \
-	compose/node.c compose/node.h compose/yaml.c compose/yaml_scalar.c compose/yaml.h compose/read.c compose/read.h \
+	compose/node.c compose/node.h compose/yaml.c compose/yaml_scalar.c compose/yaml.h compose/yaml_hint.c compose/yaml_hint.h compose/read.c compose/read.h \
 	compose/interp.c compose/interp.h compose/dotenv.c compose/dotenv.h compose/env.c compose/env.h \
 	compose/reset.c compose/reset.h compose/unit.c compose/unit.h compose/include.c compose/extends.c \
 	compose/profiles.c compose/profiles.h compose/discover.c compose/discover.h compose/load.c compose/load.h \

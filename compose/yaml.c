@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "compose/yaml_hint.h"
 #include <errno.h>
 #include <stdint.h>
 #include <yaml.h>
@@ -30,6 +31,7 @@ struct reader {
 	yaml_parser_t yaml;
 	yaml_event_t ev;
 	bool have; /* ev must be deleted */
+	int quote, quote_end; /* lines of the event before, when it was a quoted scalar over several */
 	struct anchor *anchors;
 	size_t nodes, aliased;
 	struct err *e;
@@ -57,50 +59,45 @@ static struct pos pos_of_offset(const struct reader *r, size_t offset)
 	return p;
 }
 
-static const char *hint_of(const char *problem)
+/* A key without its ':' is told where it stands, and what is not closed where it opens: the place where libyaml gave up may be the end. */
+static struct pos mistake_pos(const struct reader *r)
 {
-	static const struct {
-		const char *problem, *hint;
-	} hints[] = {
-		{ "found character that cannot start any token",
-		  "indent with spaces, not tabs; quote a value that starts with @, ` or %" },
-		{ "mapping values are not allowed in this context",
-		  "quote the value, or check the indentation of this line and the one before" },
-		{ "could not find expected ':'", "a key needs a ':' and a blank after it" },
-		{ "did not find expected key", "check the indentation of this line and the one before" },
-		{ "did not find expected '-' indicator", "all items of a list start in the same column" },
-		{ "did not find expected ',' or ']'", "close the bracket; within it, quote a value that has brackets, braces or ${…}" },
-		{ "did not find expected ',' or '}'", "close the brace; within it, quote a value that has brackets, braces or ${…}" },
-	};
+	const yaml_parser_t *y = &r->yaml;
 
-	for (size_t i = 0; i < ARRAY_LEN(hints); i++)
-		if (streq(hints[i].problem, problem))
-			return hints[i].hint;
-	return NULL;
+	if (y->error == YAML_READER_ERROR)
+		return pos_of_offset(r, y->problem_offset);
+	if (y->context && (y->problem_mark.index >= r->src->len || streq(y->problem, "could not find expected ':'")))
+		return pos_of(r, y->context_mark);
+	return pos_of(r, y->problem_mark);
 }
 
 static int reader_err(struct reader *r)
 {
 	const yaml_parser_t *y = &r->yaml;
-	const char *problem = y->problem ? y->problem : "broken YAML";
-	struct pos pos = y->error == YAML_READER_ERROR ? pos_of_offset(r, y->problem_offset) :
-							 pos_of(r, y->problem_mark);
+	struct yaml_mistake m = { y->problem ? y->problem : "broken YAML", mistake_pos(r), r->quote, r->quote_end };
+	const char *hint = yaml_hint(r->arena, &m), *what = y->problem_mark.index >= r->src->len && y->context ? " before the file ends" : "";
 	int code;
 
-	if (y->context && y->context_mark.line + 1 != (size_t)pos.line)
-		code = pos_err(r->e, pos, "%s, %s that starts in line %zu", problem, y->context,
-			       y->context_mark.line + 1);
+	if (y->context && y->context_mark.line + 1 != (size_t)m.pos.line)
+		code = pos_err(r->e, m.pos, "%s%s, %s that starts in line %zu", m.problem, what, y->context, y->context_mark.line + 1);
 	else
-		code = pos_err(r->e, pos, "%s", problem);
-	if (hint_of(problem))
-		err_hint(r->e, "%s", hint_of(problem));
+		code = pos_err(r->e, m.pos, "%s%s%s%s", m.problem, what, *what ? ", " : "", *what ? y->context : "");
+	if (hint)
+		err_hint(r->e, "%s", hint);
 	return code;
 }
 
 static int next(struct reader *r)
 {
-	if (r->have)
+	r->quote = r->quote_end = 0;
+	if (r->have) {
+		if (r->ev.type == YAML_SCALAR_EVENT && r->ev.data.scalar.style >= YAML_SINGLE_QUOTED_SCALAR_STYLE &&
+		    r->ev.data.scalar.style <= YAML_DOUBLE_QUOTED_SCALAR_STYLE && r->ev.start_mark.line != r->ev.end_mark.line) {
+			r->quote = (int)r->ev.start_mark.line + 1;
+			r->quote_end = (int)r->ev.end_mark.line + 1;
+		}
 		yaml_event_delete(&r->ev);
+	}
 	r->have = false;
 	if (!yaml_parser_parse(&r->yaml, &r->ev))
 		return reader_err(r);

@@ -161,7 +161,7 @@ static void test_errors(void **state)
 		{ "<<: {a: 1}\n<<: {b: 1}\n", "f.yaml:2:1: mapping key \"<<\" already defined at line 1\n" },
 		{ "a: b: c\n", "f.yaml:1:5: mapping values are not allowed in this context\n" },
 		{ "a:\n\t- x\n", "f.yaml:2:1: found character that cannot start any token" },
-		{ "a: [1\n", "f.yaml:2:1: did not find expected ',' or ']'" },
+		{ "a: [1\n", "f.yaml:1:4: did not find expected ',' or ']' before the file ends" },
 		{ "a: \"x\\0\"\n", "f.yaml:1:4: a NUL character cannot be part of a value\n" },
 		{ "a: !!int x\n", "f.yaml:1:4: cannot decode !!str `x` as a !!int\n" },
 		{ "a: 1\nb: \x01\n", "f.yaml:2:4: control characters are not allowed\n" },
@@ -197,6 +197,39 @@ static void check_hostile(const struct str *text, const char *want)
 		fail_msg("'%s', want '%s'", err_text(&e), want);
 	assert_true(time_mono_ns() - start < 1000000000);
 	assert_true(arena_used(a) < 64 << 20);
+}
+
+/* What went wrong is told from the lines around it. */
+static void test_hints(void **state)
+{
+	static const struct {
+		const char *in, *hint;
+	} rows[] = {
+		{ "a:\n\tb: c\n", "that is a tab: indent with spaces" },
+		{ "a: @b\n", "quote a value that starts with '@'" },
+		{ "a:\n  b: x\n    c: y\n", "this line stands deeper than line 2, which has its value already" },
+		{ "a:\n  b\n    c: y\n", "line 2: is a ':' missing at its end?" },
+		{ "a:\n  b:x\n  # more\n\n  c: y\n", "line 2: a ':' needs a blank behind it" },
+		{ "a: echo b: c\n", "quote the value: it has a ':' with a blank behind it" },
+		{ "a:\n-b\n", "an item of a list needs a blank behind its '-'" },
+		{ "a:\n  b: \"x\n  c: \"y\"\n", "the quote that opens in line 2 ends in line 3: is one missing?" },
+		{ "a:\n  b: x\n c: y\n", "check the indentation of this line and the one before" },
+		{ "a:\n  - b\n  c: d\n", "all items of a list start in the same column" },
+		{ "{a: b\n", "close the brace; within it, quote a value that has brackets, braces or ${…}" },
+		{ "a: !!int x\n", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(arena_free) struct arena *a = arena_new();
+		struct source src = { .path = "f", .text = rows[i].in, .len = strlen(rows[i].in) };
+		struct yaml_docs docs;
+		AUTO_ERR(e);
+
+		assert_true(yaml_parse(a, &src, &docs, &e) < 0);
+		if (!streq0(e.hint, rows[i].hint))
+			fail_msg("'%s': '%s', want '%s'", rows[i].in, str0(e.hint), str0(rows[i].hint));
+	}
 }
 
 static void test_hostile(void **state)
@@ -273,7 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_resolve), cmocka_unit_test(test_trees),     cmocka_unit_test(test_utf16),
-		cmocka_unit_test(test_errors),  cmocka_unit_test(test_hostile),   cmocka_unit_test(test_many_keys),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_hints), cmocka_unit_test(test_hostile),   cmocka_unit_test(test_many_keys),
 		cmocka_unit_test(test_node_map),
 	};
 
