@@ -428,11 +428,12 @@ static int by_key(const void *a, const void *b)
 /* BASE (of files) under L: L wins, null too. */
 static void fold(struct project *p, const struct map *base, struct kvs *l)
 {
-	struct kv *v = arena_alloc(p->arena, (base->n + l->n + 1) * sizeof(*v));
 	size_t n = l->n;
+	struct kv *v;
 
 	if (!base->n)
 		return;
+	v = arena_alloc(p->arena, (base->n + l->n) * sizeof(*v));
 	if (l->n)
 		memcpy(v, l->v, l->n * sizeof(*v));
 	for (size_t i = 0; i < base->n; i++) {
