@@ -29,8 +29,6 @@
 #include "state/build_store.h"
 #include "state/db.h"
 
-enum { TAIL_MAX = 8 << 10, FOLDER_NAME = 40 };
-
 /* ---- what it is built from ----------------------------------------------------------------------------------------------------------------------- */
 
 void build_failure_done(struct build_failure *f)
@@ -66,10 +64,38 @@ void build_options_done(struct build_options *o)
 	free(o->ulimits);
 }
 
-static int make_tmp(struct build *b, struct err *e)
+struct build_item *build_set_add(struct build_set *set)
 {
-	b->tmp_fd = image_tmp_make(b->dirs, b->tmp_name, &b->tmp_path, e);
-	return MIN(b->tmp_fd, 0);
+	xgrow(&set->v, set->n, &set->cap, sizeof(*set->v));
+	set->v[set->n] = (struct build_item){ 0 };
+	return &set->v[set->n++];
+}
+
+void build_set_done(struct build_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		build_options_done(&set->v[i].o);
+		free(set->v[i].needs);
+		free(set->v[i].id);
+	}
+	free(set->v);
+}
+
+static int make_tmp(struct builds *a, struct err *e)
+{
+	if (a->tmp_path)
+		return 0;
+	a->tmp_fd = image_tmp_make(a->dirs, a->tmp_name, &a->tmp_path, e);
+	return MIN(a->tmp_fd, 0);
+}
+
+/* The build's COUNTth context that has to be fetched, into a folder that none of its own has. */
+static int fetch_context(struct build *b, const char *text, size_t count, struct context *ret, struct err *e)
+{
+	auto_free char *name = xasprintf("context-%zu-%zu", (size_t)(b - b->all->v), count);
+
+	TRY(make_tmp(b->all, e));
+	return context_fetch(b->o, text, b->all->tmp_path, name, ret, e);
 }
 
 /* Fetches the context, where it is no folder. */
@@ -81,8 +107,7 @@ static int open_context(struct build *b, struct err *e)
 		b->files = text;
 		return 0;
 	}
-	TRY(make_tmp(b, e));
-	TRY(context_fetch(b->o, text, b->tmp_path, "context", &b->context, e));
+	TRY(fetch_context(b, text, 0, &b->context, e));
 	b->files = b->context.folder;
 	return 0;
 }
@@ -97,9 +122,7 @@ int build_named_context(struct build *b, const char *value, const char **ret, st
 		return 0;
 	}
 	if (!c) {
-		auto_free char *name = xasprintf("context-%zu", b->contexts.n);
-
-		TRY(context_fetch(b->o, value, b->tmp_path, name, &fetched, e));
+		TRY(fetch_context(b, value, b->contexts.n + 1, &fetched, e));
 		c = xcalloc(1, sizeof(fetched));
 		*c = fetched;
 		map_set(&b->contexts, value, c);
@@ -246,10 +269,10 @@ static int base_image(void *arg, const char *ref, const char *platform, char **r
 /* ---- the place where steps work ------------------------------------------------------------------------------------------------------------------ */
 
 /* What killed builds left: folders whose build's lock (images/tmp/NAME) nobody holds. */
-static void sweep(struct build *b)
+static void sweep(struct builds *a)
 {
 	AUTO_STRV(names);
-	DIR *dir = fdopendir(fcntl(b->load.tmp, F_DUPFD_CLOEXEC, 3));
+	DIR *dir = fdopendir(fcntl(a->load.tmp, F_DUPFD_CLOEXEC, 3));
 	struct dirent *d;
 
 	while (dir && (d = readdir(dir)))
@@ -259,52 +282,56 @@ static void sweep(struct build *b)
 		closedir(dir);
 	for (size_t i = 0; i < names.n; i++) {
 		auto_free char *name = xstrndup(names.v[i] + 6, strcspn(names.v[i] + 6, "-"));
-		auto_free char *lock = dirs_root(b->dirs, "images/tmp/%s", name);
+		auto_free char *lock = dirs_root(a->dirs, "images/tmp/%s", name);
 		AUTO_ERR(ignored);
 
 		if (!file_exists(lock))
-			(void)file_remove_tree(b->load.tmp, names.v[i], &ignored);
+			(void)file_remove_tree(a->load.tmp, names.v[i], &ignored);
 	}
 }
 
-static int open_place(struct build *b, struct err *e)
+static int open_place(struct builds *a, struct err *e)
 {
-	auto_free char *path = dirs_root(b->dirs, "containers"), *why = NULL;
+	auto_free char *path = dirs_root(a->dirs, "containers"), *why = NULL;
 
-	TRY(image_driver(b->dirs, &b->load.driver, &why, e));
-	TRY(image_driver_fits(b->db, b->load.driver, NULL, e));
-	TRY(image_collect(b->db, NULL, e));
-	TRY(image_layers_lock(b->dirs, false, &b->load.layers_lock, e));
-	TRY(b->tmp_path ? 0 : make_tmp(b, e));
+	if (a->load.tmp >= 0)
+		return 0;
+	TRY(image_driver(a->dirs, &a->load.driver, &why, e));
+	TRY(image_driver_fits(a->db, a->load.driver, NULL, e));
+	TRY(image_collect(a->db, NULL, e));
+	TRY(image_layers_lock(a->dirs, false, &a->load.layers_lock, e));
+	TRY(make_tmp(a, e));
 	TRY(file_mkdir_p(path, 0700, e));
-	b->load.tmp = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->load.tmp < 0)
+	a->load.tmp = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (a->load.tmp < 0)
 		return err_sys(e, "open '%s'", path);
-	sweep(b);
-	return build_net_collect(b->db, e);
+	sweep(a);
+	return build_net_collect(a->db, e);
 }
 
-static void close_place(struct build *b)
+static void close_place(struct builds *a)
 {
 	AUTO_ERR(ignored);
 
-	if (b->tmp_path)
-		(void)file_remove_tree_path(b->tmp_path, &ignored);
-	if (b->tmp_fd >= 0)
-		close(b->tmp_fd);
-	if (b->load.tmp >= 0)
-		close(b->load.tmp);
-	if (b->load.layers_lock >= 0)
-		close(b->load.layers_lock);
-	map_done(&b->load.layers);
-	free(b->tmp_path);
+	if (a->tmp_path)
+		(void)file_remove_tree_path(a->tmp_path, &ignored);
+	if (a->tmp_fd >= 0)
+		close(a->tmp_fd);
+	if (a->load.tmp >= 0)
+		close(a->load.tmp);
+	if (a->load.layers_lock >= 0)
+		close(a->load.layers_lock);
+	map_done(&a->load.layers);
+	free(a->tmp_path);
 }
 
 /* ---- layers -------------------------------------------------------------------------------------------------------------------------------------- */
 
 /* A step gave a layer: under its name at once, so that the next step can stand on it; its row comes at the end. */
-static int layer_made(struct build *b, struct worker *w, const struct cJSON *m, struct err *e)
+int build_layer_made(struct worker *w, const struct cJSON *m, struct err *e)
 {
+	struct build *b = w->b;
+	struct builds *a = b->all;
 	struct stage *st = &b->stages.v[w->step->stage];
 	const char *diff = json_str(m, "diff"), *parent = st->layers.n ? st->layers.v[st->layers.n - 1] : NULL;
 	char chain[DIGEST_TEXT];
@@ -320,17 +347,17 @@ static int layer_made(struct build *b, struct worker *w, const struct cJSON *m, 
 	} else {
 		snprintf(chain, sizeof(chain), "%s", diff);
 	}
-	if (!map_has(&b->load.layers, chain) && !load_layer_is_there(&b->load, chain)) {
+	if (!map_has(&a->load.layers, chain) && !load_layer_is_there(&a->load, chain)) {
 		auto_close int lock = -1;
 
-		n = load_layer_new(&b->load, chain, diff, parent);
+		n = load_layer_new(&a->load, chain, diff, parent);
 		n->dir = xasprintf("%s/upper", w->id);
 		n->size = json_int(m, "size", 0);
-		TRY(load_commit_lock(&b->load, &lock, e));
-		TRY(load_layer_place(&b->load, n, e));
+		TRY(load_commit_lock(&a->load, &lock, e));
+		TRY(load_layer_place(&a->load, n, e));
 	}
-	xgrow(&b->made, b->nmade, &b->made_cap, sizeof(*b->made));
-	made = &b->made[b->nmade++];
+	xgrow(&a->made, a->nmade, &a->made_cap, sizeof(*a->made));
+	made = &a->made[a->nmade++];
 	*made = (struct made){ .created_ns = b->epoch >= 0 ? b->epoch * 1000000000 : time_now_ns() };
 	snprintf(made->key, sizeof(made->key), "%s", w->key);
 	snprintf(made->chain, sizeof(made->chain), "%s", chain);
@@ -339,37 +366,43 @@ static int layer_made(struct build *b, struct worker *w, const struct cJSON *m, 
 }
 
 /* Rows of the layers, and of what they are the answer to. */
-static int layer_rows(struct build *b, struct err *e)
+static int layer_rows(struct builds *a, struct err *e)
 {
 	int64_t now = time_now_ns();
 
-	for (size_t i = 0; i < b->load.layers.n; i++)
-		TRY(load_layer_insert(&b->load, b->load.layers.v[i].value, e));
-	for (size_t i = 0; i < b->nmade; i++)
-		TRY(build_cache_put(b->db, b->made[i].key, b->made[i].chain, b->made[i].created_ns, now, e));
-	for (size_t i = 0; i < b->hits.n; i++)
-		TRY(build_cache_touch(b->db, b->hits.v[i], now, e));
-	return build_cache_prune(b->db, now - (int64_t)BUILD_CACHE_DAYS * 86400 * 1000000000, e);
+	for (size_t i = 0; i < a->load.layers.n; i++)
+		TRY(load_layer_insert(&a->load, a->load.layers.v[i].value, e));
+	for (size_t i = a->nkept; i < a->nmade; i++)
+		TRY(build_cache_put(a->db, a->made[i].key, a->made[i].chain, a->made[i].created_ns, now, e));
+	for (size_t i = 0; i < a->hits.n; i++)
+		TRY(build_cache_touch(a->db, a->hits.v[i], now, e));
+	return build_cache_prune(a->db, now - (int64_t)BUILD_CACHE_DAYS * 86400 * 1000000000, e);
 }
 
-static int sync_layers(struct build *b, struct err *e)
+static int sync_layers(struct builds *a, struct err *e)
 {
-	if (!b->load.layers.n)
+	if (!a->load.layers.n)
 		return 0;
 	FP("build.sync", e);
-	return syncfs(b->load.tmp) < 0 ? err_sys(e, "write the layers to disk") : 0;
+	return syncfs(a->load.tmp) < 0 ? err_sys(e, "write the layers to disk") : 0;
 }
 
 /* Also after a failure: what was done need not be done again. */
-static int keep_layers(struct build *b, struct err *e)
+static int keep_layers(struct builds *a, struct err *e)
 {
-	if (!b->nmade && !b->hits.n)
+	if (a->nkept == a->nmade && !a->hits.n)
 		return 0;
-	TRY(sync_layers(b, e));
-	TRY(db_begin(b->db, e));
-	if (!b->nmade) /* only when they were used last: not worth a sync */
-		return db_end(b->db, layer_rows(b, e), e);
-	return load_finish(&b->load, layer_rows(b, e), e);
+	TRY(sync_layers(a, e));
+	TRY(db_begin(a->db, e));
+	if (a->nkept == a->nmade) /* only when they were used last: not worth a sync */
+		TRY(db_end(a->db, layer_rows(a, e), e));
+	else
+		TRY(load_finish(&a->load, layer_rows(a, e), e));
+	a->nkept = a->nmade;
+	strv_clear(&a->hits);
+	map_done(&a->load.layers);
+	a->load.layers = MAP_INIT(new_layer_free);
+	return 0;
 }
 
 /* ---- the image ----------------------------------------------------------------------------------------------------------------------------------- */
@@ -437,7 +470,7 @@ static int image_text(struct build *b, char **ret, struct err *e)
 	return 0;
 }
 
-static int make_image(struct build *b, char **ret_id, struct err *e)
+int build_finish(struct build *b, struct err *e)
 {
 	auto_free char *config = NULL;
 	char id[DIGEST_TEXT];
@@ -450,13 +483,14 @@ static int make_image(struct build *b, char **ret_id, struct err *e)
 		TRY(ref_parse_tagged(b->o->tags.v[i], &ref, e));
 		strv_add_take(&names, ref_text(&ref));
 	}
-	TRY(keep_layers(b, e));
+	TRY(keep_layers(b->all, e));
 	TRY(image_text(b, &config, e));
 	FP("build.image", e);
 	TRY(db_begin(b->db, e));
-	r = load_insert_image(&b->load, config, NULL, &names, "build", id, e);
-	TRY(load_finish(&b->load, r, e));
-	*ret_id = xstrdup(id);
+	r = load_insert_image(&b->all->load, config, NULL, &names, "build", id, e);
+	TRY(load_finish(&b->all->load, r, e));
+	b->item->id = xstrdup(id);
+	b->state = BUILD_DONE;
 	return 0;
 }
 
@@ -478,7 +512,7 @@ static void tell_warnings(struct build *b, const struct df_warnings *w)
 		b->o->events.warning(b->o->events.arg, w->v[i].rule, b->name, w->v[i].line, w->v[i].text);
 }
 
-static int prepare(struct build *b, struct df_place *place, struct err *e)
+static int prepare(struct build *b, struct err *e)
 {
 	const struct build_options *o = b->o;
 	int r;
@@ -491,14 +525,14 @@ static int prepare(struct build *b, struct df_place *place, struct err *e)
 	TRY(check_epoch(b, e));
 	TRY(open_context(b, e));
 	TRY(read_dockerfile(b, e));
-	TRY(dockerfile_parse(b->text, b->len, &b->df, place, e));
+	TRY(dockerfile_parse(b->text, b->len, &b->df, &b->place, e));
 	TRY(read_ignore(b, e));
 	b->stage_options = (struct stage_options){ .args = &o->args, .target = o->target, .platform = o->platform, .contexts = &o->contexts,
 						   .allow_insecure = o->allow_insecure, .allow_host = o->allow_host, .base_image = base_image,
 						   .arg = b };
 	r = stages_make(&b->df, &b->stage_options, &b->stages, e);
 	if (r < 0)
-		*place = b->stages.place;
+		b->place = b->stages.place;
 	build_lint(b);
 	tell_warnings(b, &b->df.warnings);
 	tell_warnings(b, &b->stages.warnings);
@@ -514,7 +548,6 @@ static void free_context(void *context)
 static void build_done(struct build *b)
 {
 	build_net_done(b);
-	close_place(b);
 	for (size_t i = 0; i < b->stages.n; i++)
 		free(b->created ? b->created[i] : NULL);
 	free(b->created);
@@ -526,39 +559,53 @@ static void build_done(struct build *b)
 	free(b->name);
 	free(b->path);
 	free(b->ignore);
-	free(b->made);
 	strv_done(&b->fetched);
-	strv_done(&b->hits);
-	str_done(&b->tail);
 }
 
-int build_image(struct db *db, const struct build_options *o, char **ret_id, struct build_failure *failure, struct err *e)
+int build_begin(struct build *b, struct err *e)
 {
-	AUTO_DONE(build_done) struct build b = { .db = db, .dirs = db_dirs(db), .o = o, .tmp_fd = -1, .contexts = MAP_INIT(free_context), .tail = STR_INIT(TAIL_MAX),
-		.load = LOAD_INIT(db) };
-	struct df_place place = { 0, 0 };
-	int r = prepare(&b, &place, e);
-
-	if (r >= 0 && o->check_only) {
-		*ret_id = NULL;
+	TRY(prepare(b, e));
+	if (b->o->check_only) {
+		b->state = BUILD_DONE;
 		return 0;
 	}
-	if (r >= 0)
-		r = open_place(&b, e);
-	if (r >= 0) {
-		b.created = xcalloc(b.stages.n + 1, sizeof(*b.created));
-		b.layer_made = layer_made;
-		r = build_run(&b, &place, failure, e);
-		if (r < 0) {
-			AUTO_ERR(second);
+	TRY(open_place(b->all, e));
+	b->created = xcalloc(b->stages.n + 1, sizeof(*b->created));
+	b->state = BUILD_STEPS;
+	return 0;
+}
 
-			if (keep_layers(&b, &second) < 0)
-				log_debug("%s", err_text(&second));
-		}
+static void builds_done(struct builds *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		build_done(&a->v[i]);
+	for (size_t i = 0; i < a->nworkers; i++)
+		free(a->workers[i]);
+	close_place(a);
+	free(a->workers);
+	free(a->made);
+	strv_done(&a->hits);
+	free(a->v);
+}
+
+int build_images(struct db *db, struct build_set *set, struct build_failure *failure, struct err *e)
+{
+	AUTO_DONE(builds_done) struct builds a = { .db = db, .dirs = db_dirs(db), .set = set, .tmp_fd = -1, .load = LOAD_INIT(db), .failure = failure };
+	int r;
+
+	a.v = xcalloc(set->n + 1, sizeof(*a.v));
+	for (size_t i = 0; i < set->n; i++)
+		a.v[a.n++] = (struct build){ .all = &a, .item = &set->v[i], .o = &set->v[i].o, .db = db, .dirs = a.dirs, .contexts = MAP_INIT(free_context) };
+	r = builds_run(&a, e);
+	if (r < 0) {
+		AUTO_ERR(second);
+
+		if (keep_layers(&a, &second) < 0)
+			log_debug("%s", err_text(&second));
 	}
-	if (r >= 0)
-		r = make_image(&b, ret_id, e);
-	if (r < 0)
-		failure->excerpt = excerpt(&b, place);
+	if (r < 0 && a.failed) {
+		failure->service = a.failed->item->service;
+		failure->excerpt = excerpt(a.failed, a.failed->place);
+	}
 	return r;
 }

@@ -12,6 +12,9 @@
  *     rename upper to images/layers/CHAIN; the next step
  *   end: syncfs, rows of layers, of the cache, of the image in one transaction; also after a failure, for the steps that were done
  *
+ * Several images are one such loop: their steps share the place where they work, the bound on how many run, and what they make. A step that another
+ * build is just making (the same key) waits for that one, and takes its layer.
+ *
  * Nothing of a killed build is left but folders without rows, which the next build and image_collect() remove. Libraries print nothing:
  * everything that people see goes through build_events.
  */
@@ -36,7 +39,7 @@ struct build_ulimit {
 enum { SECRET_MAX = 500 << 10 };
 
 struct build_events {
-	/* A vertex begins to exist: "[2/3] RUN make". N counts from 1. */
+	/* A vertex begins to exist: "[2/3] RUN make". N counts from 1, through all builds of a set. */
 	void (*begin)(void *arg, int n, const char *name);
 	/* Bytes that it printed. */
 	void (*output)(void *arg, int n, const char *p, size_t len);
@@ -68,10 +71,24 @@ struct build_options {
 	/* Brings the image REF from a registry; NULL: what is not here is an error. FORCE: even when it is here. */
 	int (*fetch)(void *arg, const char *ref, const char *platform, struct err *e);
 	void *fetch_arg;
-	int interrupt_fd;         /* readable: stop; -1: none */
 	struct build_events events;
 };
+/* Images that are built at the same time. */
+struct build_item {
+	struct build_options o;
+	const char *service;      /* in front of its steps; NULL: it is built by itself */
+	size_t *needs;            /* indexes: those are built before, since a context of this one is their image. No circles. */
+	size_t nneeds;
+	char *id;                 /* the image's, once it is built; NULL with check_only */
+};
+struct build_set {
+	struct build_item *v;
+	size_t n, cap;
+	int64_t parallel;         /* steps at once, of all of them; <= 0: as many as is usual */
+	int interrupt_fd;         /* readable: stop; -1: none */
+};
 struct build_failure {
+	const char *service;      /* of the item that failed, borrowed; NULL: none, or it has none */
 	char *step;               /* "[2/3] RUN make", NULL: before any step */
 	char *output;             /* its last lines */
 	char *excerpt;            /* "Dockerfile:3\n----…", NULL: no place */
@@ -81,5 +98,9 @@ void build_options_done(struct build_options *o);
 void build_options_secret(struct build_options *o, const char *id, const char *value, size_t n);
 /* What killed builds left of the network of RUN: image_collect() or image_gc() has removed their folders before. */
 int build_net_collect(struct db *db, struct err *e);
-/* *RET_ID: of the image (caller frees), NULL with check_only. FAILURE may be filled when < 0. */
-int build_image(struct db *db, const struct build_options *o, char **ret_id, struct build_failure *failure, struct err *e);
+/* A new item, its options empty; borrowed until the next one is added. */
+struct build_item *build_set_add(struct build_set *set);
+void build_set_done(struct build_set *set);
+/* Builds all items, and fills in their ids. The first failure ends the others too; images that were finished before it stay, with their names.
+ * FAILURE may be filled when < 0. */
+int build_images(struct db *db, struct build_set *set, struct build_failure *failure, struct err *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * engine/build/build_priv.h - one build under way: between build.c (before and after), schedule.c (the steps) and network.c
+ * engine/build/build_priv.h - builds under way: between build.c (before and after), schedule.c (the steps) and network.c
  */
 #pragma once
 #include "base/digest.h"
@@ -18,12 +18,13 @@
 #include <sys/types.h>
 
 struct net_plan;
-enum { BUILD_CACHE_DAYS = 30, WORKERS_MAX = 16 };
+enum { BUILD_CACHE_DAYS = 30, STEPS_DEFAULT = 16 };
 struct made {
 	char key[HASH_TEXT], chain[DIGEST_TEXT];
 	int64_t created_ns;
 };
 struct worker {
+	struct build *b;          /* whose step it is */
 	struct step *step;        /* NULL: free */
 	struct step_env env;
 	struct df_place place;
@@ -35,9 +36,16 @@ struct worker {
 	int64_t started_ns;
 	bool asked;               /* told to go on */
 	bool cached;              /* told to end: what it was to make is there */
+	bool waiting;             /* another one makes the same; it may have no process yet */
 	struct str tail;
 };
+enum build_state { BUILD_WAITS /* for its needs */, BUILD_STEPS, BUILD_DONE };
+struct builds;
 struct build {
+	struct builds *all;       /* it is one of those */
+	struct build_item *item;
+	enum build_state state;
+	struct df_place place;    /* of its failure */
 	struct db *db;
 	const struct dirs *dirs;
 	const struct build_options *o;
@@ -53,24 +61,39 @@ struct build {
 	struct stages stages;
 	struct strv fetched;      /* references that were brought anew */
 	int64_t epoch;
-	struct load load;         /* TMP is the folder of containers */
-	char tmp_name[IMAGE_TMP_NAME + 1], *tmp_path;
-	int tmp_fd;
-	struct made *made;
-	size_t nmade, made_cap;
-	struct strv hits;         /* keys */
 	int64_t **created;        /* [stage][history entry], 0: no step's */
-	struct str tail;
-	struct worker workers[WORKERS_MAX];
-	int serial, vertices;
-	int (*layer_made)(struct build *b, struct worker *w, const struct cJSON *m, struct err *e);
 	/* network.c: one sandbox a stage, made when a step needs it */
 	char **sandboxes;
 	struct net_plan **plans;
 	int64_t bridge;           /* the network, when it was made for this build; 0 */
 };
-/* Runs all steps of needed stages. *PLACE: of the failing one. */
-int build_run(struct build *b, struct df_place *place, struct build_failure *failure, struct err *e);
+/* All builds of a set: one place to work in, one bound on what runs, and what they made. */
+struct builds {
+	struct db *db;
+	const struct dirs *dirs;
+	const struct build_set *set;
+	struct build *v;          /* one an item */
+	size_t n;
+	struct load load;         /* TMP is the folder of containers, < 0: not open yet */
+	char tmp_name[IMAGE_TMP_NAME + 1], *tmp_path;
+	int tmp_fd;
+	struct made *made;        /* by steps that ran */
+	size_t nmade, made_cap, nkept; /* nkept: the first ones have their rows */
+	struct strv hits;         /* keys that the cache answered and that are to be touched */
+	struct worker **workers;
+	size_t nworkers, workers_cap;
+	int serial, vertices;
+	struct build *failed;     /* NULL: none, or all of them */
+	struct build_failure *failure;
+};
+/* All of them, to the end. On failure a->failed and its place are set. */
+int builds_run(struct builds *a, struct err *e);
+/* Its needs are built: reads the context and the Dockerfile, and finds out what is to be done. */
+int build_begin(struct build *b, struct err *e);
+/* Its steps are done: the image. */
+int build_finish(struct build *b, struct err *e);
+/* A step's process says that it made a layer. */
+int build_layer_made(struct worker *w, const struct cJSON *m, struct err *e);
 /* STEP gave CHAIN. */
 void build_step_done(struct build *b, const struct step *t, const char *chain, int64_t created_ns);
 int build_image_row(struct build *b, const char *ref, const char *platform, struct image_row *ret, struct err *e);

@@ -40,7 +40,7 @@ static int ensure_bridge(struct build *b, struct err *e)
 static int lease(struct build *b, const char *id, struct err *e)
 {
 	const struct net_endpoint_want ep = { .network = "bridge" };
-	auto_free char *owner = xasprintf(OWNER "%s", b->tmp_name);
+	auto_free char *owner = xasprintf(OWNER "%s", b->all->tmp_name);
 	const struct net_want want = { .sandbox_id = id, .service = owner, .container_name = "buildkitsandbox", .container_id = id, .hostname = "buildkitsandbox",
 				       .mode = "private", .endpoints = &ep, .nendpoints = 1 };
 

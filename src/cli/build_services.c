@@ -22,7 +22,10 @@
 struct run {
 	struct app *app;
 	const struct build_services *b;
-	struct strv built, busy;  /* services */
+	struct build_set set;
+	struct strv added;        /* services, as the set's items */
+	struct strv busy;         /* those whose needs are being added */
+	struct strv texts;        /* what options borrow */
 };
 
 static int wanted(struct run *r, const struct service *s, struct err *e)
@@ -38,41 +41,45 @@ static int wanted(struct run *r, const struct service *s, struct err *e)
 	return there == 1 && !s->image ? 1 : there == 1 && !(s->pull_policy && streq(s->pull_policy, "always"));
 }
 
-static int build_one(struct run *r, const struct service *s, struct err *e)
+static int add_options(struct run *r, const struct service *s, struct build_options *o, struct err *e)
 {
-	AUTO_DONE(build_options_done) struct build_options o = { .interrupt_fd = -1 };
-	auto_free char *id = NULL, *file = NULL;
 	AUTO_STRV(warnings);
 
-	TRY(lower_build(r->app->project, s, &r->app->environ, &o, &warnings, e));
+	TRY(lower_build(r->app->project, s, &r->app->environ, o, &warnings, e));
 	for (size_t i = 0; i < warnings.n && !(r->app->cmd->flags & CMD_STARTS); i++) /* `up` has told them, with their positions */
 		log_warning("%s", warnings.v[i]);
-	if (!o.dockerfile_text && s->build->dockerfile && *s->build->dockerfile)
-		o.dockerfile = file = path_join(context_is_remote(o.context) ? "" : o.context, s->build->dockerfile);
+	if (!o->dockerfile_text && s->build->dockerfile && *s->build->dockerfile) {
+		strv_add_take(&r->texts, path_join(context_is_remote(o->context) ? "" : o->context, s->build->dockerfile));
+		o->dockerfile = r->texts.v[r->texts.n - 1];
+	}
 	for (size_t i = 0; r->b->args && i < r->b->args->n; i++) {
 		const char *kv = r->b->args->v[i], *eq = strchr(kv, '=');
 		auto_free char *key = xstrndup(kv, (size_t)(eq - kv));
 
-		strv_env_set(&o.args, key, eq + 1);
+		strv_env_set(&o->args, key, eq + 1);
 	}
 	for (size_t i = 0; r->b->ssh && i < r->b->ssh->n; i++)
-		TRY(lower_ssh(r->b->ssh->v[i], &r->app->environ, &o, e));
-	o.no_cache |= r->b->no_cache;
-	o.pull |= r->b->pull;
-	o.check_only = r->b->check;
-	if (build_view_run(r->app, &o, r->b->quiet, &id, e) < 0)
-		return err_wrap(e, "service '%s'", s->name);
-	if (!r->b->quiet && id)
-		fprintf(stderr, "\n %s  Built\n", service_image(s));
+		TRY(lower_ssh(r->b->ssh->v[i], &r->app->environ, o, e));
+	o->no_cache |= r->b->no_cache;
+	o->pull |= r->b->pull;
+	o->check_only = r->b->check;
 	return 0;
 }
 
-/* What a context says (service:x) comes first. */
-static int build_after(struct run *r, const struct service *s, struct err *e)
+static void add_need(struct run *r, struct build_item *item, const char *name)
 {
+	for (size_t i = 0; i < r->added.n; i++)
+		if (streq(r->added.v[i], name))
+			item->needs[item->nneeds++] = i;
+}
+
+/* S, after what its contexts say (service:x). */
+static int add_service(struct run *r, const struct service *s, struct err *e)
+{
+	struct build_item *item;
 	AUTO_STRV(needs);
 
-	if (strv_has(&r->built, s->name))
+	if (strv_has(&r->added, s->name))
 		return 0;
 	if (strv_has(&r->busy, s->name))
 		return err_set(e, ELOOP, "service '%s': its build contexts need each other", s->name);
@@ -82,10 +89,15 @@ static int build_after(struct run *r, const struct service *s, struct err *e)
 		const struct service *other = project_service(r->app->project, needs.v[i]);
 
 		if (other && other->build)
-			TRY(build_after(r, other, e));
+			TRY(add_service(r, other, e));
 	}
-	strv_add(&r->built, s->name);
-	return build_one(r, s, e);
+	item = build_set_add(&r->set);
+	item->service = s->name;
+	item->needs = xcalloc(needs.n + 1, sizeof(*item->needs));
+	for (size_t i = 0; i < needs.n; i++)
+		add_need(r, item, needs.v[i]);
+	strv_add(&r->added, s->name);
+	return add_options(r, s, &item->o, e);
 }
 
 static bool is_named(const struct run *r, const char *name)
@@ -105,30 +117,57 @@ static void add_deps(const struct project *p, const struct service *s, struct st
 	}
 }
 
-int build_services(struct app *app, const struct build_services *b, struct err *e)
+static int add_wanted(struct run *r, struct err *e)
 {
-	struct run r = { .app = app, .b = b };
-	const struct project *p = app->project;
+	const struct project *p = r->app->project;
 	AUTO_STRV(names);
-	int rc = 0;
 
 	for (size_t i = 0; i < p->services.n; i++) {
 		const struct service *s = &p->services.v[i];
 
-		if (s->disabled || !is_named(&r, s->name))
+		if (s->disabled || !is_named(r, s->name))
 			continue;
 		strv_add_unique(&names, s->name);
-		if (b->with_deps)
+		if (r->b->with_deps)
 			add_deps(p, s, &names);
 	}
-	for (size_t i = 0; rc >= 0 && i < names.n; i++) {
+	for (size_t i = 0; i < names.n; i++) {
 		const struct service *s = project_service(p, names.v[i]);
+		int want = s ? wanted(r, s, e) : 0;
 
-		rc = s ? wanted(&r, s, e) : 0;
-		if (rc > 0)
-			rc = build_after(&r, s, e);
+		TRY(want);
+		if (want)
+			TRY(add_service(r, s, e));
 	}
-	strv_done(&r.built);
+	return 0;
+}
+
+static int build_all(struct run *r, struct err *e)
+{
+	const struct project *p = r->app->project;
+
+	TRY(add_wanted(r, e));
+	if (!r->set.n)
+		return 0;
+	TRY(build_view_run(r->app, &r->set, r->b->quiet, e));
+	if (!r->b->quiet && !r->b->check)
+		fputc('\n', stderr);
+	for (size_t i = 0; i < r->set.n && !r->b->quiet; i++)
+		if (r->set.v[i].id)
+			fprintf(stderr, " %s  Built\n", service_image(project_service(p, r->added.v[i])));
+	if (r->b->built)
+		strv_copy(r->b->built, &r->added);
+	return 0;
+}
+
+int build_services(struct app *app, const struct build_services *b, struct err *e)
+{
+	struct run r = { .app = app, .b = b };
+	int rc = build_all(&r, e);
+
+	build_set_done(&r.set);
+	strv_done(&r.added);
 	strv_done(&r.busy);
-	return MIN(rc, 0);
+	strv_done(&r.texts);
+	return rc;
 }

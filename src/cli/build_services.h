@@ -15,5 +15,7 @@ struct build_services {
 	const struct strv *ssh;      /* NULL */
 	bool no_cache, pull, quiet, check, with_deps;
 	bool all;                    /* else only those whose image is missing (or whose pull_policy is build) */
+	struct strv *built;          /* gets the services whose images were built, NULL */
 };
+/* All at the same time, but for one whose context is another's image. */
 int build_services(struct app *app, const struct build_services *b, struct err *e);

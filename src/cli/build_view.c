@@ -28,12 +28,14 @@ struct vertex {
 };
 struct view {
 	struct app *app;
-	const char *image;        /* its first name, NULL: none */
 	bool quiet;
 	struct vertex *v;         /* by number */
 	size_t n, cap;
 	int last;                 /* whose line was printed last */
-	int warnings;
+};
+struct view_item {
+	struct view *view;
+	const char *service, *image; /* NULL */
 };
 
 /* A line of another vertex than the last one's begins after an empty one. */
@@ -46,7 +48,7 @@ static void turn_to(struct view *w, int n)
 
 static void on_begin(void *arg, int n, const char *name)
 {
-	struct view *w = arg;
+	struct view *w = ((struct view_item *)arg)->view;
 
 	while (w->n <= (size_t)n) {
 		xgrow(&w->v, w->n, &w->cap, sizeof(*w->v));
@@ -71,7 +73,7 @@ static void flush_line(struct view *w, int n)
 
 static void on_output(void *arg, int n, const char *p, size_t len)
 {
-	struct view *w = arg;
+	struct view *w = ((struct view_item *)arg)->view;
 	struct vertex *v = &w->v[n];
 
 	for (size_t i = 0; i < len && !w->quiet; i++) {
@@ -84,7 +86,7 @@ static void on_output(void *arg, int n, const char *p, size_t len)
 
 static void on_end(void *arg, int n, bool cached, int64_t ns, const char *failure)
 {
-	struct view *w = arg;
+	struct view *w = ((struct view_item *)arg)->view;
 
 	if (w->quiet)
 		return;
@@ -104,18 +106,20 @@ static void on_end(void *arg, int n, bool cached, int64_t ns, const char *failur
 /* Names the image: of several builds it says whose file this is. */
 static void on_warning(void *arg, const char *rule, const char *file, int line, const char *text)
 {
-	struct view *w = arg;
+	const struct view_item *i = arg;
 
-	if (w->quiet)
+	if (i->view->quiet)
 		return;
-	log_warning("%s%s%s: %s (%s:%d)", str0(w->image), w->image ? ": " : "", rule, text, file, line);
-	w->warnings++;
+	if (i->service)
+		log_warning("service '%s': %s: %s (%s:%d)", i->service, rule, text, file, line);
+	else
+		log_warning("%s%s%s: %s (%s:%d)", str0(i->image), i->image ? ": " : "", rule, text, file, line);
 }
 
 /* A plan of nothing but this image. */
 static int fetch(void *arg, const char *ref, const char *platform, struct err *e)
 {
-	struct view *w = arg;
+	struct view *w = ((struct view_item *)arg)->view;
 	AUTO(plan_free) struct plan *plan = NULL;
 	struct plan_runner r;
 	AUTO_STRV(refs);
@@ -142,35 +146,51 @@ static void tell_failure(const struct build_failure *f)
 		fprintf(stderr, "%s", f->excerpt);
 }
 
-int build_view_run(struct app *app, struct build_options *o, bool quiet, char **ret_id, struct err *e)
+/* Signals become a descriptor that ends the builds in order. */
+static int run_interruptible(struct app *app, struct build_set *set, struct build_failure *failure, struct err *e)
 {
-	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET, .image = o->tags.n ? o->tags.v[0] : NULL };
-	struct build_failure failure = { 0 };
 	struct signalfd_siginfo si;
-	sigset_t set, before;
+	sigset_t signals, before;
 	int r;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, &before);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, &before);
 
-	auto_close int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	auto_close int fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 
-	o->interrupt_fd = fd;
-	o->fetch = fetch;
-	o->fetch_arg = &w;
-	o->events = (struct build_events){ on_begin, on_output, on_end, on_warning, &w };
-	r = build_image(app->db, o, ret_id, &failure, e);
+	set->interrupt_fd = fd;
+	r = build_images(app->db, set, failure, e);
 	while (read(fd, &si, sizeof(si)) > 0) /* else it would end us now */
 		;
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+int build_view_run(struct app *app, struct build_set *set, bool quiet, struct err *e)
+{
+	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET };
+	auto_free struct view_item *items = xcalloc(set->n + 1, sizeof(*items));
+	struct build_failure failure = { 0 };
+	int r;
+
+	for (size_t i = 0; i < set->n; i++) {
+		items[i] = (struct view_item){ &w, set->v[i].service, set->v[i].o.tags.n ? set->v[i].o.tags.v[0] : NULL };
+		set->v[i].o.fetch = fetch;
+		set->v[i].o.fetch_arg = &items[i];
+		set->v[i].o.events = (struct build_events){ on_begin, on_output, on_end, on_warning, &items[i] };
+	}
+	set->parallel = app->g.parallel;
+	r = run_interruptible(app, set, &failure, e);
 	if (r == -ECANCELED) {
 		err_exit(e, 130);
 	} else if (r < 0) {
 		tell_failure(&failure);
 		err_wrap(e, "failed to solve");
+		if (failure.service)
+			err_wrap(e, "service '%s'", failure.service);
 	}
 	build_failure_done(&failure);
 	for (size_t i = 0; i < w.n; i++)

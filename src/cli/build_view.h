@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 struct app;
-struct build_options;
+struct build_set;
 struct err;
-/* Runs O (whose events, fetch and interrupt_fd are set here). QUIET: only errors. *RET_ID: the image's id, caller frees, NULL after a mere check. */
-int build_view_run(struct app *app, struct build_options *o, bool quiet, char **ret_id, struct err *e);
+/* Builds SET (whose events, fetches, bound and interrupt_fd are set here). QUIET: only errors. */
+int build_view_run(struct app *app, struct build_set *set, bool quiet, struct err *e);

@@ -195,17 +195,21 @@ static int fill(struct app *app, const struct image_build_opts *o, struct build_
 static int image_build_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct image_build_opts *o = opts;
-	AUTO_DONE(build_options_done) struct build_options b = { .context = args->v[0], .interrupt_fd = -1 };
-	auto_free char *id = NULL, *text = NULL;
+	AUTO_DONE(build_set_done) struct build_set set = { 0 };
+	struct build_options *b = &build_set_add(&set)->o;
+	auto_free char *text = NULL;
 	AUTO_DONE(build_outputs_done) struct build_outputs outputs = { 0 };
 	bool quiet = o->quiet || is_quiet(o->progress);
 	AUTO_STRV(before);
+	const char *id;
 
+	b->context = args->v[0];
 	TRY(check_context(args->v[0], o->file, e));
-	TRY(fill(app, o, &b, &text, e));
-	TRY(build_outputs_parse(&o->outputs, o->load, &b.tags, &outputs, e));
+	TRY(fill(app, o, b, &text, e));
+	TRY(build_outputs_parse(&o->outputs, o->load, &b->tags, &outputs, e));
 	TRY(image_list(app->db, &before, e));
-	TRY(build_view_run(app, &b, quiet, &id, e));
+	TRY(build_view_run(app, &set, quiet, e));
+	id = set.v[0].id;
 	if (!id)
 		return 0;
 	TRY(build_outputs_write(app, &outputs, id, !strv_has(&before, id), e));
@@ -216,7 +220,7 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 	if (quiet)
 		printf("%s\n", id);
 	else
-		fprintf(stderr, "\nimage %s%s%s\n", id, b.tags.n ? ", named " : "", b.tags.n ? b.tags.v[0] : "");
+		fprintf(stderr, "\nimage %s%s%s\n", id, b->tags.n ? ", named " : "", b->tags.n ? b->tags.v[0] : "");
 	return 0;
 }
 
