@@ -152,11 +152,16 @@ static int build_all(struct run *r, struct err *e)
 	TRY(build_view_run(r->app, &r->set, r->b->quiet, e));
 	if (!r->b->quiet && !r->b->check)
 		fputc('\n', stderr);
-	for (size_t i = 0; i < r->set.n && !r->b->quiet; i++)
-		if (r->set.v[i].id)
-			fprintf(stderr, " %s  Built\n", service_image(project_service(p, r->added.v[i])));
-	if (r->b->built)
-		strv_copy(r->b->built, &r->added);
+	for (size_t i = 0; i < r->set.n; i++) {
+		const char *name = r->added.v[i];
+
+		if (!r->set.v[i].id)
+			continue;
+		if (!r->b->quiet)
+			fprintf(stderr, " %s  Built\n", service_image(project_service(p, name)));
+		if (r->b->built)
+			strv_add(r->b->built, name);
+	}
 	return 0;
 }
 

@@ -32,6 +32,7 @@ struct view {
 	struct vertex *v;         /* by number */
 	size_t n, cap;
 	int last;                 /* whose line was printed last */
+	int warnings;
 };
 struct view_item {
 	struct view *view;
@@ -108,6 +109,7 @@ static void on_warning(void *arg, const char *rule, const char *file, int line, 
 {
 	const struct view_item *i = arg;
 
+	i->view->warnings++;
 	if (i->view->quiet)
 		return;
 	if (i->service)
@@ -144,6 +146,18 @@ static void tell_failure(const struct build_failure *f)
 	}
 	if (f->excerpt)
 		fprintf(stderr, "%s", f->excerpt);
+}
+
+/* The answer of a mere check: also warnings make it fail, as docker's. */
+static int tell_check(const struct view *w, struct err *e)
+{
+	if (w->warnings) {
+		err_set(e, EINVAL, "the check found %d warning%s", w->warnings, w->warnings == 1 ? "" : "s");
+		return err_exit(e, 1);
+	}
+	if (!w->quiet)
+		puts("Check complete, no warnings found.");
+	return 0;
 }
 
 /* Signals become a descriptor that ends the builds in order. */
@@ -191,6 +205,8 @@ int build_view_run(struct app *app, struct build_set *set, bool quiet, struct er
 		err_wrap(e, "failed to solve");
 		if (failure.service)
 			err_wrap(e, "service '%s'", failure.service);
+	} else if (set->n && set->v[0].o.check_only) {
+		r = tell_check(&w, e);
 	}
 	build_failure_done(&failure);
 	for (size_t i = 0; i < w.n; i++)

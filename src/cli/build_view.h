@@ -9,5 +9,6 @@
 struct app;
 struct build_set;
 struct err;
-/* Builds SET (whose events, fetches, bound and interrupt_fd are set here). QUIET: only errors. */
+/* Builds SET (whose events, fetches, bound and interrupt_fd are set here). QUIET: only errors. A mere check (all
+ * items' check_only) fails when there were warnings. */
 int build_view_run(struct app *app, struct build_set *set, bool quiet, struct err *e);

@@ -13,6 +13,7 @@
 #include "cli/build_services.h"
 #include "cli/build_view.h"
 #include "cli/commands.h"
+#include "cli/push_view.h"
 #include "compose/project.h"
 #include "engine/build/build.h"
 #include "engine/build/context.h"
@@ -59,7 +60,7 @@ static const struct opt build_rows[] = {
 	OPT_CHOICE(0, "progress", struct build_opts, progress, "TYPE", "auto, plain or quiet", progresses),
 	OPT_REFUSE(0, "provenance", "ATTRS", "attestations are not made"),
 	OPT(0, "pull", OPT_BOOL, struct build_opts, pull, NULL, "Ask the registry for newer base images"),
-	OPT_REFUSE(0, "push", NULL, "use 'push' after the build"),
+	OPT(0, "push", OPT_BOOL, struct build_opts, push, NULL, "Push the images of services that have an 'image'"),
 	OPT('q', "quiet", OPT_BOOL, struct build_opts, quiet, NULL, "Only errors"),
 	OPT_REFUSE(0, "sbom", "ATTRS", "attestations are not made"),
 	OPT(0, "ssh", OPT_LIST, struct build_opts, ssh, "ID[=SOCKET]", "An agent for RUN --mount=type=ssh"),
@@ -71,15 +72,36 @@ static const struct opt build_rows[] = {
 	OPT_END
 };
 
+/* As docker compose: what has a name of its own, under that and all its tags. */
+static int push_built(struct app *app, const struct strv *services, bool quiet, struct err *e)
+{
+	AUTO_STRV(refs);
+
+	for (size_t i = 0; i < services->n; i++) {
+		const struct service *s = project_service(app->project, services->v[i]);
+
+		if (!s->image) {
+			log_warning("service '%s': not pushed: it has no 'image'", s->name);
+			continue;
+		}
+		strv_add_unique(&refs, s->image);
+		for (size_t k = 0; k < s->build->tags.n; k++)
+			strv_add_unique(&refs, s->build->tags.v[k]);
+	}
+	return push_images(app, &refs, quiet, e);
+}
+
 static int build_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct build_opts *o = opts;
 	AUTO_STRV(given);
+	AUTO_STRV(built);
 	const struct build_services b = { .services = args, .args = &given, .ssh = &o->ssh, .no_cache = o->no_cache, .pull = o->pull,
-					  .quiet = o->quiet || is_quiet(o->progress), .check = o->check, .with_deps = o->with_deps, .all = true };
+					  .quiet = o->quiet || is_quiet(o->progress), .check = o->check, .with_deps = o->with_deps, .all = true, .built = &built };
 
 	add_args(&given, &o->args, &app->environ);
-	return build_services(app, &b, e);
+	TRY(build_services(app, &b, e));
+	return o->push ? push_built(app, &built, b.quiet, e) : 0;
 }
 
 const struct cmd cmd_build = { "build", build_run, CMD_PROJECT | CMD_STATE | CMD_ROOT | CMD_ENTERS, build_rows, sizeof(struct build_opts), "[OPTIONS] [SERVICE...]",
@@ -90,7 +112,7 @@ const struct cmd cmd_build = { "build", build_run, CMD_PROJECT | CMD_STATE | CMD
 struct image_build_opts {
 	struct strv args, tags, labels, secret, ssh, contexts, hosts, filter, allow, ulimits, outputs;
 	const char *file, *target, *network, *platform, *progress, *shm_size, *iidfile;
-	bool no_cache, pull, quiet, check, load, rm;
+	bool no_cache, pull, push, quiet, check, load, rm;
 };
 static const struct opt image_build_rows[] = {
 	OPT(0, "add-host", OPT_LIST, struct image_build_opts, hosts, "HOST:IP", "A line of /etc/hosts in RUN"),
@@ -109,7 +131,7 @@ static const struct opt image_build_rows[] = {
 	OPT(0, "platform", OPT_STR, struct image_build_opts, platform, "OS/ARCH", "What it is built for"),
 	OPT_CHOICE(0, "progress", struct image_build_opts, progress, "TYPE", "auto, plain or quiet", progresses),
 	OPT(0, "pull", OPT_BOOL, struct image_build_opts, pull, NULL, "Ask the registry for newer base images"),
-	OPT_REFUSE(0, "push", NULL, "use 'image push' after the build"),
+	OPT(0, "push", OPT_BOOL, struct image_build_opts, push, NULL, "Push the image under its names"),
 	OPT('q', "quiet", OPT_BOOL, struct image_build_opts, quiet, NULL, "Only the image's id"),
 	OPT_HIDE(0, "rm", OPT_BOOL, struct image_build_opts, rm, NULL, ""),
 	OPT(0, "secret", OPT_LIST, struct image_build_opts, secret, "SPEC", "id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret"),
@@ -206,6 +228,10 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 	b->context = args->v[0];
 	TRY(check_context(args->v[0], o->file, e));
 	TRY(fill(app, o, b, &text, e));
+	if (o->push && o->outputs.n)
+		return err_set(e, EINVAL, "--push and --output cannot be given together");
+	if (o->push && !b->tags.n)
+		return err_set(e, EINVAL, "--push needs a name: give it with -t");
 	TRY(build_outputs_parse(&o->outputs, o->load, &b->tags, &outputs, e));
 	TRY(image_list(app->db, &before, e));
 	TRY(build_view_run(app, &set, quiet, e));
@@ -217,6 +243,8 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 		TRY(file_replace(o->iidfile, id, strlen(id), 0644, false, e));
 	if (!outputs.keep)
 		return 0;
+	if (o->push)
+		TRY(push_images(app, &b->tags, quiet, e));
 	if (quiet)
 		printf("%s\n", id);
 	else

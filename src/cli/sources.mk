@@ -31,6 +31,8 @@ libcli_a_SOURCES = \
 	src/cli/object_view.h \
 	src/cli/opts.c \
 	src/cli/opts.h \
+	src/cli/push_view.c \
+	src/cli/push_view.h \
 	src/cli/output.c \
 	src/cli/output.h \
 	src/cli/pin.c src/cli/pin.h \

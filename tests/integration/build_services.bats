@@ -1,0 +1,190 @@
+#!/usr/bin/env bats
+# Images of several services, built at the same time.
+load lib
+load registries
+
+# dockerfile NAME <<Dockerfile
+dockerfile() { cat >"D.$1"; }
+# builds NAME…: a project of services NAME, each with its D.NAME; the folder of all is the context
+builds() {
+	{
+		echo 'services:'
+		for s in "$@"; do echo "  $s: {build: {context: ., dockerfile: D.$s}}"; done
+	} >compose.yaml
+}
+# took COMMAND…: its milliseconds
+took() {
+	local start=$(date +%s%N)
+	"$@" >"$T/took" 2>&1 || { cat "$T/took"; return 1; }
+	echo $((($(date +%s%N) - start) / 1000000))
+}
+nothing_left() { [ -z "$(ls "$GANTRY_ROOT/containers" "$GANTRY_ROOT/images/tmp" | grep -v ':$' | grep .)" ]; }
+# count TEXT: lines of $output with it
+count() { grep -cF -- "$1" <<<"$output" || true; }
+
+@test "the images of services are built at once, each step named after its service and stage; --parallel bounds the steps" {
+	project many <<<''
+	builds a b c
+	for s in a b c; do
+		printf 'FROM tiny:1\nRUN sleep 1; echo %s >/me\n' $s | dockerfile $s
+	done
+	printf 'FROM tiny:1 AS made\nRUN sleep 1; echo c >/me\nFROM scratch\nCOPY --from=made /me /\n' | dockerfile c
+	[ "$(took gantry build)" -lt 2700 ]
+	grep -qF '[a 1/2] FROM tiny:1' "$T/took"
+	grep -qF '[b 2/2] RUN sleep 1' "$T/took"
+	grep -qF '[c made 2/2] RUN sleep 1' "$T/took"
+	grep -qF '[c stage-1 1/1] COPY --from=made' "$T/took"
+	for s in a b c; do grep -qF "many-$s  Built" "$T/took"; done
+	[ "$(took gantry build)" -lt 900 ]
+	[ "$(took gantry --parallel 1 build --no-cache)" -ge 3000 ]
+	[ "$(COMPOSE_PARALLEL_LIMIT=1 took gantry build --no-cache a b)" -ge 2000 ]
+}
+
+@test "what two builds would make alike runs once, also without the cache" {
+	project alike <<<''
+	builds a b
+	dd if=/dev/zero of=large bs=1M count=20 status=none
+	for s in a b; do
+		printf 'FROM tiny:1\nCOPY large /large\nRUN --mount=type=cache,target=/c,sharing=locked echo x >>/c/n; sleep 1; wc -l </c/n >/count\nRUN echo %s >/me\n' $s | dockerfile $s
+	done
+	for want in 1 2; do
+		run gantry build --no-cache
+		[ "$status" = 0 ]
+		[ "$(count CACHED)" = 2 ]
+		for s in a b; do
+			[ "$(gantry image build -q --output - -f - . <<<"$(printf 'FROM alike-%s\n' $s)" | tar -xO count me | xargs)" = "$want $s" ]
+		done
+	done
+}
+
+@test "a failing build names its service and ends the others; what was done is kept" {
+	project fails <<<''
+	builds bad done long
+	printf 'FROM tiny:1\nRUN sleep 1\nRUN echo last words; exit 3\n' | dockerfile bad
+	printf 'FROM tiny:1\nRUN echo done >/d\n' | dockerfile done
+	printf 'FROM tiny:1\nRUN echo kept >/kept\nRUN sleep 1000\n' | dockerfile long
+	run timeout 20 gantry build
+	[ "$status" = 1 ]
+	[[ $output == *"[bad 3/3] RUN echo last words; exit 3"*"ERROR: "*CANCELED*"last words"*"D.bad:3"*"service 'bad': failed to solve: "*"exit code: 3"* ]]
+	[ "$(count CANCELED)" = 1 ]
+	nothing_left
+	gantry image inspect -f x fails-done
+	no 1 "fails-long" image inspect fails-long
+	printf 'FROM tiny:1\nRUN echo kept >/kept\n' | dockerfile long
+	run gantry build long
+	[ "$status" = 0 ]
+	[ "$(count CACHED)" = 1 ]
+}
+
+@test "a mistake in any Dockerfile is told before a step of another runs" {
+	project mistake <<<''
+	builds a b
+	printf 'FROM tiny:1\nRUN sleep 1000\n' | dockerfile a
+	printf 'FROM tiny:1\nBADD x\n' | dockerfile b
+	run timeout 10 gantry build
+	[ "$status" = 1 ]
+	[[ $output == *"D.b:2"*"service 'b': failed to solve: "*"unknown instruction: BADD"* ]]
+	[[ $output != *"RUN sleep"* ]]
+}
+
+@test "a service that is another's context is built before it, and only that waits" {
+	project order <<'Y'
+services:
+  app: {build: {context: ., dockerfile: D.app, additional_contexts: {base: "service:lib"}}}
+  lib: {build: {context: ., dockerfile: D.lib}}
+  other: {build: {context: ., dockerfile: D.other}}
+Y
+	printf 'FROM base\nRUN sleep 1; cat /lib-file >/app-file\n' | dockerfile app
+	printf 'FROM tiny:1\nRUN sleep 1; date +%%N >/lib-file\n' | dockerfile lib
+	printf 'FROM tiny:1\nRUN sleep 2\n' | dockerfile other
+	[ "$(took gantry build)" -lt 3500 ]
+	for i in app lib; do gantry image build -q --output - -f - . <<<"FROM order-$i" | tar -xO $i-file >"$T/$i"; done
+	[ -s "$T/lib" ] && diff "$T/lib" "$T/app"
+	sed -i '/^  lib/s/build: {/build: {additional_contexts: {x: "service:app"}, /' compose.yaml
+	no 1 "need each other" build
+}
+
+@test "Ctrl-C and kill -9 end the steps of all builds" {
+	leaks >"$T/all.before"
+	project stop <<<''
+	builds a b c
+	for s in a b c; do printf 'FROM tiny:1\nRUN sleep 1000; echo %s\n' $s | dockerfile $s; done
+	for signal in INT KILL; do
+		# a background command of a script ignores SIGINT
+		python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+			gantry build >"$T/stop.out" 2>&1 3>&- &
+		pid=$!
+		for s in a b c; do soon grep -qF "[$s 2/2] RUN sleep" "$T/stop.out"; done
+		soon sh -c '[ $(pgrep -cfx "sleep 1000") -ge 3 ]'
+		kill -$signal $pid
+		code=0
+		wait $pid || code=$?
+		if [ $signal = INT ]; then
+			[ "$code" = 130 ]
+			[ "$(grep -c CANCELED "$T/stop.out")" = 3 ]
+			nothing_left
+		fi
+		soon sh -c "! grep -lsF \"$GANTRY_ROOT\" /proc/[0-9]*/mountinfo"
+	done
+	soon sh -c 'gantry gc >/dev/null; [ -z "$(ls "$GANTRY_ROOT/containers" "$GANTRY_ROOT/images/tmp" | grep -v ":$" | grep .)" ]'
+	leaks >"$T/all.after"
+	diff "$T/all.before" "$T/all.after"
+}
+
+@test "up --build builds all of them before it starts one" {
+	project upall <<<''
+	builds a b
+	for s in a b; do printf 'FROM tiny:1\nRUN sleep 1; echo %s >/me\n' $s | dockerfile $s; done
+	[ "$(took gantry up -d)" -lt 2700 ]
+	for s in a b; do is $s gantry exec -T $s cat /me; done
+	run gantry up -d --build
+	[ "$status" = 0 ]
+	[ "$(count CACHED)" = 2 ]
+}
+
+@test "build --push pushes what has an image, under all its tags" {
+	project pushed <<Y
+services:
+  a: {image: "127.0.0.1:$OPEN/pushed/a:1", build: {context: ., dockerfile: D.a, tags: ["127.0.0.1:$OPEN/pushed/a:2"]}}
+  b: {build: {context: ., dockerfile: D.a}}
+Y
+	printf 'FROM tiny:1\nRUN echo a >/me\n' | dockerfile a
+	run gantry build --push
+	[ "$status" = 0 ]
+	[[ $output == *"service 'b': not pushed: it has no 'image'"* ]]
+	for t in 1 2; do skopeo inspect --tls-verify=false "docker://127.0.0.1:$OPEN/pushed/a:$t" >/dev/null; done
+	run gantry build --push --check
+	[ "$status" = 0 ]
+	[[ $output != *digest* ]]
+	gantry image build -q --push -t "127.0.0.1:$OPEN/pushed/c:1" -f D.a .
+	skopeo inspect --tls-verify=false "docker://127.0.0.1:$OPEN/pushed/c:1" >/dev/null
+	no 1 "--push needs a name" image build --push -f D.a .
+	fresh "127.0.0.1:$OPEN/pushed/a:1" "127.0.0.1:$OPEN/pushed/a:2" "127.0.0.1:$OPEN/pushed/c:1"
+}
+
+@test "build --check says what it found, and runs nothing; warnings make it fail" {
+	project checked <<<''
+	builds a b
+	printf 'FROM tiny:1\nRUN sleep 1000\n' | dockerfile a
+	cp D.a D.b
+	run timeout 10 gantry build --check
+	[ "$status" = 0 ]
+	[[ $output == *"Check complete, no warnings found."* ]]
+	echo 'ENV a b' >>D.b
+	no 1 "service 'b': LegacyKeyValueFormat" build --check
+	no 1 "the check found 1 warning" build --check -q
+	no 1 "the check found 1 warning" image build --check -f D.b .
+}
+
+@test "--with-dependencies builds what the services need, and nothing else" {
+	project deps <<'Y'
+services:
+  web: {build: {context: ., dockerfile: D.a}, depends_on: [db]}
+  db: {build: {context: ., dockerfile: D.a}}
+  other: {build: {context: ., dockerfile: D.a}}
+Y
+	printf 'FROM tiny:1\nRUN echo a >/me\n' | dockerfile a
+	gantry build -q --with-dependencies web
+	gantry image inspect -f x deps-web deps-db
+	no 1 deps-other image inspect deps-other
+}
