@@ -470,11 +470,29 @@ static int image_text(struct build *b, char **ret, struct err *e)
 	return 0;
 }
 
+/* The image ID is there, under all NAMES. */
+static bool is_there(struct build *b, const char *id, const struct strv *names)
+{
+	AUTO_DONE(image_row_done) struct image_row row = { 0 };
+	AUTO_ERR(ignored);
+
+	if (image_get(b->db, id, &row, &ignored) != 0)
+		return false;
+	for (size_t i = 0; i < names->n; i++) {
+		auto_free char *is = NULL;
+
+		if (image_name_get(b->db, names->v[i], &is, &ignored) < 0 || !is || !streq(is, id))
+			return false;
+	}
+	return true;
+}
+
 int build_finish(struct build *b, struct err *e)
 {
 	auto_free char *config = NULL;
 	char id[DIGEST_TEXT];
 	AUTO_STRV(names);
+	bool same;
 	int r;
 
 	for (size_t i = 0; i < b->o->tags.n; i++) {
@@ -486,9 +504,11 @@ int build_finish(struct build *b, struct err *e)
 	TRY(keep_layers(b->all, e));
 	TRY(image_text(b, &config, e));
 	FP("build.image", e);
+	digest_text(config, strlen(config), id);
+	same = is_there(b, id, &names);
 	TRY(db_begin(b->db, e));
 	r = load_insert_image(&b->all->load, config, NULL, &names, "build", id, e);
-	TRY(load_finish(&b->all->load, r, e));
+	TRY(same ? db_end(b->db, r, e) : load_finish(&b->all->load, r, e)); /* the event alone is not worth a sync */
 	b->item->id = xstrdup(id);
 	b->state = BUILD_DONE;
 	return 0;
