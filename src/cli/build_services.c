@@ -13,6 +13,7 @@
 #include "base/strv.h"
 #include "cli/build_view.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "compose/project.h"
 #include "engine/build/build.h"
 #include "engine/build/context.h"
@@ -142,23 +143,33 @@ static int add_wanted(struct run *r, struct err *e)
 	return 0;
 }
 
+static void tell_built(const struct app *app, const char *image, bool first)
+{
+	auto_free char *id = xasprintf("Image %s", image);
+
+	if (app->progress == PROGRESS_JSON)
+		progress_print_json(id, PROGRESS_DONE, "Built");
+	else
+		fprintf(stderr, "%s %s  Built\n", first ? "\n" : "", id);
+}
+
 static int build_all(struct run *r, struct err *e)
 {
 	const struct project *p = r->app->project;
+	bool any = false;
 
 	TRY(add_wanted(r, e));
 	if (!r->set.n)
 		return 0;
 	TRY(build_view_run(r->app, &r->set, r->b->quiet, e));
-	if (!r->b->quiet && !r->b->check)
-		fputc('\n', stderr);
 	for (size_t i = 0; i < r->set.n; i++) {
 		const char *name = r->added.v[i];
 
 		if (!r->set.v[i].id)
 			continue;
-		if (!r->b->quiet)
-			fprintf(stderr, " %s  Built\n", service_image(project_service(p, name)));
+		if (!r->b->quiet && r->app->progress != PROGRESS_QUIET)
+			tell_built(r->app, service_image(project_service(p, name)), !any);
+		any = true;
 		if (r->b->built)
 			strv_add(r->b->built, name);
 	}

@@ -24,11 +24,12 @@ enum { LINE_MAX_SHOWN = 64 << 10 };
 
 struct vertex {
 	int64_t started_ns;
+	char *name;               /* json */
 	struct str line;          /* unfinished */
 };
 struct view {
 	struct app *app;
-	bool quiet;
+	bool quiet, json;
 	struct vertex *v;         /* by number */
 	size_t n, cap;
 	int last;                 /* whose line was printed last */
@@ -56,8 +57,13 @@ static void on_begin(void *arg, int n, const char *name)
 		w->v[w->n++] = (struct vertex){ .line = STR_INIT(LINE_MAX_SHOWN) };
 	}
 	w->v[n].started_ns = time_mono_ns();
+	w->v[n].name = xstrdup(name);
 	if (w->quiet)
 		return;
+	if (w->json) {
+		progress_print_json(name, PROGRESS_WORKING, "Building");
+		return;
+	}
 	turn_to(w, n);
 	fprintf(stderr, "#%d %s\n", n, name);
 }
@@ -67,8 +73,12 @@ static void flush_line(struct view *w, int n)
 	struct vertex *v = &w->v[n];
 	auto_free char *shown = str_visible_line(str0(v->line.s), v->line.len);
 
-	turn_to(w, n);
-	fprintf(stderr, "#%d %.3f %s\n", n, (double)(time_mono_ns() - v->started_ns) / 1e9, shown);
+	if (w->json) {
+		progress_print_json(v->name, PROGRESS_WORKING, shown);
+	} else {
+		turn_to(w, n);
+		fprintf(stderr, "#%d %.3f %s\n", n, (double)(time_mono_ns() - v->started_ns) / 1e9, shown);
+	}
 	str_reset(&v->line);
 }
 
@@ -93,6 +103,10 @@ static void on_end(void *arg, int n, bool cached, int64_t ns, const char *failur
 		return;
 	if (w->v[n].line.len)
 		flush_line(w, n);
+	if (w->json) {
+		progress_print_json(w->v[n].name, failure ? PROGRESS_ERROR : PROGRESS_DONE, failure ? failure : cached ? "CACHED" : "DONE");
+		return;
+	}
 	turn_to(w, n);
 	if (failure && streq(failure, "CANCELED"))
 		fprintf(stderr, "#%d CANCELED\n", n);
@@ -185,7 +199,7 @@ static int run_interruptible(struct app *app, struct build_set *set, struct buil
 
 int build_view_run(struct app *app, struct build_set *set, bool quiet, struct err *e)
 {
-	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET };
+	struct view w = { .app = app, .quiet = quiet || app->progress == PROGRESS_QUIET, .json = app->progress == PROGRESS_JSON };
 	auto_free struct view_item *items = xcalloc(set->n + 1, sizeof(*items));
 	struct build_failure failure = { 0 };
 	int r;
@@ -209,8 +223,10 @@ int build_view_run(struct app *app, struct build_set *set, bool quiet, struct er
 		r = tell_check(&w, e);
 	}
 	build_failure_done(&failure);
-	for (size_t i = 0; i < w.n; i++)
+	for (size_t i = 0; i < w.n; i++) {
 		str_done(&w.v[i].line);
+		free(w.v[i].name);
+	}
 	free(w.v);
 	return r;
 }

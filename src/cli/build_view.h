@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * cli/build_view.h - a build on the terminal: BuildKit's plain progress, the failing step with its line and its last output
+ * cli/build_view.h - a build on the terminal: BuildKit's plain progress or JSON lines, the failing step with its line and its last output
  */
 #pragma once
 #include "base/auto.h"

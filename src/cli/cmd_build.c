@@ -13,6 +13,7 @@
 #include "cli/build_services.h"
 #include "cli/build_view.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/push_view.h"
 #include "compose/project.h"
 #include "engine/build/build.h"
@@ -38,8 +39,11 @@ static void add_args(struct strv *to, const struct strv *words, const struct str
 	}
 }
 
-static bool is_quiet(const char *progress)
+/* The command's own --progress, which docker compose has besides the global one. On a terminal, too, a build is told in lines: auto, tty and plain are one. */
+static bool is_quiet(struct app *app, const char *progress)
 {
+	if (progress && (streq(progress, "json") || streq(progress, "rawjson")))
+		app->progress = PROGRESS_JSON;
 	return progress && streq(progress, "quiet");
 }
 
@@ -57,7 +61,7 @@ static const struct opt build_rows[] = {
 	OPT_REFUSE('m', "memory", "BYTES", "a build's memory is not limited"),
 	OPT(0, "no-cache", OPT_BOOL, struct build_opts, no_cache, NULL, "Run all steps, whatever is in the cache"),
 	OPT_REFUSE(0, "print", NULL, "there is no bake file behind a build"),
-	OPT_CHOICE(0, "progress", struct build_opts, progress, "TYPE", "auto, plain or quiet", progresses),
+	OPT_CHOICE(0, "progress", struct build_opts, progress, "TYPE", "plain (also auto, tty), json or quiet", progresses),
 	OPT_REFUSE(0, "provenance", "ATTRS", "attestations are not made"),
 	OPT(0, "pull", OPT_BOOL, struct build_opts, pull, NULL, "Ask the registry for newer base images"),
 	OPT(0, "push", OPT_BOOL, struct build_opts, push, NULL, "Push the images of services that have an 'image'"),
@@ -97,7 +101,7 @@ static int build_run(struct app *app, void *opts, const struct strv *args, struc
 	AUTO_STRV(given);
 	AUTO_STRV(built);
 	const struct build_services b = { .services = args, .args = &given, .ssh = &o->ssh, .no_cache = o->no_cache, .pull = o->pull,
-					  .quiet = o->quiet || is_quiet(o->progress), .check = o->check, .with_deps = o->with_deps, .all = true, .built = &built };
+					  .quiet = o->quiet || is_quiet(app, o->progress), .check = o->check, .with_deps = o->with_deps, .all = true, .built = &built };
 
 	add_args(&given, &o->args, &app->environ);
 	TRY(build_services(app, &b, e));
@@ -129,7 +133,7 @@ static const struct opt image_build_rows[] = {
 	OPT(0, "no-cache-filter", OPT_LIST, struct image_build_opts, filter, "STAGE", "Run all steps of these stages"),
 	OPT('o', "output", OPT_LIST, struct image_build_opts, outputs, "DEST", "Where the result goes: DIR, type=local|tar|oci|docker,dest=PATH"),
 	OPT(0, "platform", OPT_STR, struct image_build_opts, platform, "OS/ARCH", "What it is built for"),
-	OPT_CHOICE(0, "progress", struct image_build_opts, progress, "TYPE", "auto, plain or quiet", progresses),
+	OPT_CHOICE(0, "progress", struct image_build_opts, progress, "TYPE", "plain (also auto, tty), json or quiet", progresses),
 	OPT(0, "pull", OPT_BOOL, struct image_build_opts, pull, NULL, "Ask the registry for newer base images"),
 	OPT(0, "push", OPT_BOOL, struct image_build_opts, push, NULL, "Push the image under its names"),
 	OPT('q', "quiet", OPT_BOOL, struct image_build_opts, quiet, NULL, "Only the image's id"),
@@ -214,6 +218,13 @@ static int fill(struct app *app, const struct image_build_opts *o, struct build_
 	return 0;
 }
 
+static void tell_json(const char *id, const struct strv *tags)
+{
+	auto_free char *image = xasprintf("Image %s", tags->n ? tags->v[0] : id);
+
+	progress_print_json(image, PROGRESS_DONE, "Built");
+}
+
 static int image_build_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
 	const struct image_build_opts *o = opts;
@@ -221,7 +232,7 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 	struct build_options *b = &build_set_add(&set)->o;
 	auto_free char *text = NULL;
 	AUTO_DONE(build_outputs_done) struct build_outputs outputs = { 0 };
-	bool quiet = o->quiet || is_quiet(o->progress);
+	bool quiet = o->quiet || is_quiet(app, o->progress);
 	AUTO_STRV(before);
 	const char *id;
 
@@ -247,6 +258,8 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 		TRY(push_images(app, &b->tags, quiet, e));
 	if (quiet)
 		printf("%s\n", id);
+	else if (app->progress == PROGRESS_JSON)
+		tell_json(id, &b->tags);
 	else
 		fprintf(stderr, "\nimage %s%s%s\n", id, b->tags.n ? ", named " : "", b->tags.n ? b->tags.v[0] : "");
 	return 0;

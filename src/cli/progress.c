@@ -84,17 +84,17 @@ static void draw(struct progress *p)
 	fflush(stderr);
 }
 
-static void print_json(const struct item *it)
+void progress_print_json(const char *id, enum progress_state state, const char *text)
 {
 	static const char *const levels[] = { "working", "done", "warning", "error" };
 	AUTO(json_free) struct cJSON *o = json_object();
 
-	json_add_str(o, "id", it->id);
-	json_add_str(o, "status", it->text);
-	json_add_str(o, "state", levels[it->state]);
-	auto_free char *text = json_text(o, false);
+	json_add_str(o, "id", id);
+	json_add_str(o, "status", text);
+	json_add_str(o, "state", levels[state]);
+	auto_free char *line = json_text(o, false);
 
-	fprintf(stderr, "%s\n", text);
+	fprintf(stderr, "%s\n", line);
 }
 
 static struct item *item_of(struct progress *p, const char *id)
@@ -124,7 +124,7 @@ void progress_event(struct progress *p, const char *id, enum progress_state stat
 			draw(p);
 		break;
 	case PROGRESS_JSON:
-		print_json(it);
+		progress_print_json(id, state, text);
 		break;
 	case PROGRESS_QUIET:
 		break;

@@ -19,6 +19,8 @@ struct progress *progress_new(const struct app *app, const char *what);
 void progress_event(struct progress *p, const char *id, enum progress_state state, const char *text);
 /* Redraws spinners and times; call it every 100 ms while something is under way (does nothing off a terminal). */
 void progress_tick(struct progress *p);
+/* The line that the JSON form has for such an event, at once. */
+void progress_print_json(const char *id, enum progress_state state, const char *text);
 bool progress_animated(const struct progress *p);
 /* Moves the drawing aside so that other output can be printed; the next event draws it again below. */
 void progress_pause(struct progress *p);

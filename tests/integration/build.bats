@@ -57,6 +57,15 @@ D
 	[[ $output == *"invalid proto: foo"* ]]
 }
 
+@test "an image that COPY names and that cannot be had is an error of that step" {
+	df nowhere <<'D'
+FROM scratch
+COPY --from=127.0.0.1:1/nothere /x /y
+D
+	no 1 "127.0.0.1:1/nothere: failed to resolve source metadata" image build "$T/nowhere"
+	[[ $output == *"> [1/1] COPY --from=127.0.0.1:1/nothere /x /y:"*"Dockerfile:2"* ]]
+}
+
 @test "a changed file is seen, a touched one is not, an ignored one never" {
 	df ctx <<'D'
 FROM scratch

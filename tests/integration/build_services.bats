@@ -188,3 +188,23 @@ Y
 	gantry image inspect -f x deps-web deps-db
 	no 1 deps-other image inspect deps-other
 }
+
+@test "--progress json: an object a line, each with the step's name" {
+	project js <<<''
+	builds a b
+	printf 'FROM tiny:1\nRUN echo "it says \\"x\\""\n' | dockerfile a
+	printf 'FROM tiny:1\nRUN echo other\n' | dockerfile b
+	gantry --progress json build 2>"$T/js.out"
+	python3 - "$T/js.out" <<'PY'
+import json, sys
+seen = [json.loads(l) for l in open(sys.argv[1])]
+def has(**want): assert any(all(v in s[k] for k, v in want.items()) for s in seen), want
+has(id='[a 2/2] RUN', status='Building', state='working')
+has(id='[a 2/2] RUN', status='it says "x"', state='working')
+has(id='[b 2/2] RUN', status='DONE', state='done')
+has(id='Image js-b', status='Built', state='done')
+PY
+	gantry build --progress rawjson 2>&1 | grep -F '"status":"CACHED","state":"done"'
+	gantry image build --progress json -t js:1 -f D.a . 2>&1 | grep -F '"id":"Image js:1","status":"Built"'
+	[ -z "$(gantry --progress quiet build 2>&1)" ]
+}
