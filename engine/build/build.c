@@ -233,39 +233,6 @@ static char *excerpt(const struct build *b, struct df_place place)
 	return str_take(&out);
 }
 
-/* ---- base images --------------------------------------------------------------------------------------------------------------------------------- */
-
-int build_image_row(struct build *b, const char *ref, const char *platform, struct image_row *ret, struct err *e)
-{
-	int r = 1;
-
-	if (!b->o->pull || strv_has(&b->fetched, ref)) {
-		r = image_resolve(b->db, ref, ret, e);
-		if (r <= 0)
-			return r;
-	}
-	if (b->o->fetch) {
-		AUTO_ERR(why);
-
-		if (b->o->fetch(b->o->fetch_arg, ref, platform, &why) < 0 && !b->o->pull) {
-			err_move(e, &why);
-			return err_wrap(e, "%s: failed to resolve source metadata", ref);
-		}
-		strv_add(&b->fetched, ref);
-	}
-	return image_need(b->db, ref, ret, e);
-}
-
-static int base_image(void *arg, const char *ref, const char *platform, char **ret_config, char **ret_id, struct err *e)
-{
-	AUTO_DONE(image_row_done) struct image_row row = { 0 };
-
-	TRY(build_image_row(arg, ref, platform, &row, e));
-	*ret_config = TAKE(row.config);
-	*ret_id = TAKE(row.id);
-	return 0;
-}
-
 /* ---- the place where steps work ------------------------------------------------------------------------------------------------------------------ */
 
 /* What killed builds left: folders whose build's lock (images/tmp/NAME) nobody holds. */
@@ -532,10 +499,9 @@ static void tell_warnings(struct build *b, const struct df_warnings *w)
 		b->o->events.warning(b->o->events.arg, w->v[i].rule, b->name, w->v[i].line, w->v[i].text);
 }
 
-static int prepare(struct build *b, struct err *e)
+int build_read(struct build *b, struct err *e)
 {
 	const struct build_options *o = b->o;
-	int r;
 
 	for (size_t i = 0; i < o->tags.n; i++) {
 		AUTO_DONE(ref_done) struct ref ref = { 0 };
@@ -548,9 +514,16 @@ static int prepare(struct build *b, struct err *e)
 	TRY(dockerfile_parse(b->text, b->len, &b->df, &b->place, e));
 	TRY(read_ignore(b, e));
 	b->stage_options = (struct stage_options){ .args = &o->args, .target = o->target, .platform = o->platform, .contexts = &o->contexts,
-						   .allow_insecure = o->allow_insecure, .allow_host = o->allow_host, .base_image = base_image,
+						   .allow_insecure = o->allow_insecure, .allow_host = o->allow_host, .base_image = build_base_image,
 						   .arg = b };
-	r = stages_make(&b->df, &b->stage_options, &b->stages, e);
+	b->state = BUILD_READ;
+	return 0;
+}
+
+static int make_stages(struct build *b, struct err *e)
+{
+	int r = b->stages.n ? 0 : stages_make(&b->df, &b->stage_options, &b->stages, e);
+
 	if (r < 0)
 		b->place = b->stages.place;
 	build_lint(b);
@@ -579,12 +552,11 @@ static void build_done(struct build *b)
 	free(b->name);
 	free(b->path);
 	free(b->ignore);
-	strv_done(&b->fetched);
 }
 
 int build_begin(struct build *b, struct err *e)
 {
-	TRY(prepare(b, e));
+	TRY(make_stages(b, e));
 	if (b->o->check_only) {
 		b->state = BUILD_DONE;
 		return 0;
@@ -605,6 +577,7 @@ static void builds_done(struct builds *a)
 	free(a->workers);
 	free(a->made);
 	strv_done(&a->hits);
+	strv_done(&a->fetched);
 	free(a->v);
 }
 

@@ -68,9 +68,6 @@ struct build_options {
 	int64_t shm_size;         /* bytes; <= 0: 64 MiB */
 	bool no_cache, allow_insecure, allow_host, check_only;
 	bool pull;                /* bases anew */
-	/* Brings the image REF from a registry; NULL: what is not here is an error. FORCE: even when it is here. */
-	int (*fetch)(void *arg, const char *ref, const char *platform, struct err *e);
-	void *fetch_arg;
 	struct build_events events;
 };
 /* Images that are built at the same time. */
@@ -86,6 +83,9 @@ struct build_set {
 	size_t n, cap;
 	int64_t parallel;         /* steps at once, of all of them; <= 0: as many as is usual */
 	int interrupt_fd;         /* readable: stop; -1: none */
+	/* Brings images from registries, also those that are here; it goes on after a failure. NULL: what is not here is an error. */
+	int (*fetch)(void *arg, const struct strv *refs, const char *platform, struct err *e);
+	void *fetch_arg;
 };
 struct build_failure {
 	const char *service;      /* of the item that failed, borrowed; NULL: none, or it has none */

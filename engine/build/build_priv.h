@@ -39,7 +39,7 @@ struct worker {
 	bool waiting;             /* another one makes the same; it may have no process yet */
 	struct str tail;
 };
-enum build_state { BUILD_WAITS /* for its needs */, BUILD_STEPS, BUILD_DONE };
+enum build_state { BUILD_WAITS /* for its needs */, BUILD_READ, BUILD_STEPS, BUILD_DONE };
 struct builds;
 struct build {
 	struct builds *all;       /* it is one of those */
@@ -59,7 +59,6 @@ struct build {
 	struct dockerfile df;
 	struct stage_options stage_options;
 	struct stages stages;
-	struct strv fetched;      /* references that were brought anew */
 	int64_t epoch;
 	int64_t **created;        /* [stage][history entry], 0: no step's */
 	/* network.c: one sandbox a stage, made when a step needs it */
@@ -79,6 +78,7 @@ struct builds {
 	int tmp_fd;
 	struct made *made;        /* by steps that ran */
 	size_t nmade, made_cap, nkept; /* nkept: the first ones have their rows */
+	struct strv fetched;      /* images that were brought anew */
 	struct strv hits;         /* keys that the cache answered and that are to be touched */
 	struct worker **workers;
 	size_t nworkers, workers_cap;
@@ -88,7 +88,12 @@ struct builds {
 };
 /* All of them, to the end. On failure a->failed and its place are set. */
 int builds_run(struct builds *a, struct err *e);
-/* Its needs are built: reads the context and the Dockerfile, and finds out what is to be done. */
+/* Its needs are built: reads the context and the Dockerfile. */
+int build_read(struct build *b, struct err *e);
+/* Brings at once what images the read ones miss. Makes the stages of those that miss none. Fails only when it is
+ * interrupted. */
+int builds_fetch(struct builds *a, struct err *e);
+/* Finds out what is to be done. */
 int build_begin(struct build *b, struct err *e);
 /* Its steps are done: the image. */
 int build_finish(struct build *b, struct err *e);
@@ -96,7 +101,10 @@ int build_finish(struct build *b, struct err *e);
 int build_layer_made(struct worker *w, const struct cJSON *m, struct err *e);
 /* STEP gave CHAIN. */
 void build_step_done(struct build *b, const struct step *t, const char *chain, int64_t created_ns);
+/* The image REF, which is brought when it is missing. */
 int build_image_row(struct build *b, const char *ref, const char *platform, struct image_row *ret, struct err *e);
+/* For stage_options: ARG is the build. */
+int build_base_image(void *arg, const char *ref, const char *platform, char **ret_config, char **ret_id, struct err *e);
 /* The folder that VALUE, a named context, stands for; borrowed. */
 int build_named_context(struct build *b, const char *value, const char **ret, struct err *e);
 /* The default network of a stage's steps; borrowed. */

@@ -579,16 +579,35 @@ static int go_on(struct build *b, struct worker **failed, struct err *e)
 	return work ? 0 : build_finish(b, e);
 }
 
-/* All of them, as far as they come: first those that begin, so that a mistake in any Dockerfile is told before a step runs. */
+/* Those that may begin. All of it comes before their first step, so that a mistake in any Dockerfile is told before one runs. */
+static int begin_all(struct builds *a, struct err *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < a->n; i++) {
+		a->failed = &a->v[i];
+		if (a->v[i].state != BUILD_WAITS || !needs_are_built(&a->v[i]))
+			continue;
+		TRY(build_read(&a->v[i], e));
+		any = true;
+	}
+	a->failed = NULL;
+	if (any)
+		TRY(builds_fetch(a, e));
+	for (size_t i = 0; i < a->n; i++) {
+		a->failed = &a->v[i];
+		if (a->v[i].state == BUILD_READ)
+			TRY(build_begin(&a->v[i], e));
+	}
+	return 0;
+}
+
+/* All of them, as far as they come. */
 static int go_on_all(struct builds *a, struct worker **failed, struct err *e)
 {
 	for (size_t before = 0, done = 1; before != done;) {
 		before = done;
-		for (size_t i = 0; i < a->n; i++) {
-			a->failed = &a->v[i];
-			if (a->v[i].state == BUILD_WAITS && needs_are_built(&a->v[i]))
-				TRY(build_begin(&a->v[i], e));
-		}
+		TRY(begin_all(a, e));
 		done = 1;
 		for (size_t i = 0; i < a->n; i++) {
 			a->failed = &a->v[i];

@@ -4,7 +4,7 @@ libbuildfile_a_SOURCES = \
 	engine/build/dockerfile.c engine/build/dockerfile.h engine/build/expand.c engine/build/expand.h engine/build/glob.c engine/build/glob.h \
 	engine/build/git_url.c engine/build/git.h engine/build/gofmt.c engine/build/gofmt.h engine/build/instr.c engine/build/instr.h engine/build/words.c engine/build/words.h
 libbuild_a_SOURCES = \
-	engine/build/build.c engine/build/build.h engine/build/build_priv.h engine/build/cache.c engine/build/cache.h engine/build/copy.c \
+	engine/build/bases.c engine/build/build.c engine/build/build.h engine/build/build_priv.h engine/build/cache.c engine/build/cache.h engine/build/copy.c \
 	engine/build/copy.h engine/build/hash.c engine/build/hash.h engine/build/img.c engine/build/instr_apply.c engine/build/instr_check.c \
 	engine/build/instr_steps.c engine/build/owner.c engine/build/owner.h engine/build/add.c engine/build/add.h \
 	engine/build/context.c engine/build/context.h engine/build/git.c \

@@ -132,17 +132,15 @@ static void on_warning(void *arg, const char *rule, const char *file, int line, 
 		log_warning("%s%s%s: %s (%s:%d)", str0(i->image), i->image ? ": " : "", rule, text, file, line);
 }
 
-/* A plan of nothing but this image. */
-static int fetch(void *arg, const char *ref, const char *platform, struct err *e)
+/* A plan of nothing but these images. */
+static int fetch(void *arg, const struct strv *refs, const char *platform, struct err *e)
 {
-	struct view *w = ((struct view_item *)arg)->view;
+	struct view *w = arg;
 	AUTO(plan_free) struct plan *plan = NULL;
 	struct plan_runner r;
-	AUTO_STRV(refs);
 	int res;
 
-	strv_add(&refs, ref);
-	plan = plan_pull_refs(&refs, platform);
+	plan = plan_pull_refs(refs, platform);
 	TRY(plan_runner_init(&r, w->app, e));
 	res = plan_runner_run(&r, plan, "Pulling", e);
 	plan_runner_done(&r);
@@ -206,11 +204,11 @@ int build_view_run(struct app *app, struct build_set *set, bool quiet, struct er
 
 	for (size_t i = 0; i < set->n; i++) {
 		items[i] = (struct view_item){ &w, set->v[i].service, set->v[i].o.tags.n ? set->v[i].o.tags.v[0] : NULL };
-		set->v[i].o.fetch = fetch;
-		set->v[i].o.fetch_arg = &items[i];
 		set->v[i].o.events = (struct build_events){ on_begin, on_output, on_end, on_warning, &items[i] };
 	}
 	set->parallel = app->g.parallel;
+	set->fetch = fetch;
+	set->fetch_arg = &w;
 	r = run_interruptible(app, set, &failure, e);
 	if (r == -ECANCELED) {
 		err_exit(e, 130);

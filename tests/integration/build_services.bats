@@ -208,3 +208,49 @@ PY
 	gantry image build --progress json -t js:1 -f D.a . 2>&1 | grep -F '"id":"Image js:1","status":"Built"'
 	[ -z "$(gantry --progress quiet build 2>&1)" ]
 }
+
+@test "images that builds miss are pulled at once, before anything is built; one that is not to be had is the error of its service" {
+	project pulls <<<''
+	builds a b
+	for i in one two three; do fill "$T/small" "127.0.0.1:$OPEN/pulls/$i:1"; done
+	printf 'ARG N=one\nFROM 127.0.0.1:%s/pulls/$N:1\nRUN echo "$ARCH"\n' "$OPEN" | dockerfile a
+	printf 'FROM 127.0.0.1:%s/pulls/two:1\nCOPY --from=127.0.0.1:%s/pulls/three:1 /etc/passwd /p\n' "$OPEN" "$OPEN" | dockerfile b
+	run gantry build
+	[ "$status" = 0 ]
+	echo "$output"
+	[[ ${output%%Pulled*} == *"one:1  Pulling"* && ${output%%Pulled*} == *"two:1  Pulling"* && ${output%%Pulled*} == *"three:1  Pulling"* ]]
+	[ "$(count '  Pulling')" = 3 ]
+	[[ ${output%%#1*} == *Pulled*Pulled*Pulled* ]]
+	run gantry build --pull
+	[ "$status" = 0 ]
+	[ "$(count '  Pulling')" = 3 ]
+	[ "$(count CACHED)" = 2 ]
+	sed -i s,pulls/two,pulls/nowhere, D.b
+	fresh "127.0.0.1:$OPEN/pulls/one:1"
+	run gantry build
+	[ "$status" = 1 ]
+	[[ $output == *"one:1  Pulled"*"D.b:1"*"service 'b': failed to solve: 127.0.0.1:$OPEN/pulls/nowhere:1: failed to resolve source metadata"* ]]
+	[[ $output != *"#1 "* ]]
+}
+
+@test "Ctrl-C while images are pulled ends the build, also with --pull" {
+	project pullstop <<<''
+	builds a b
+	proxy --slow 100000
+	for i in a b; do
+		fill "$T/large" "127.0.0.1:$OPEN/pullstop/$i:1"
+		printf 'FROM 127.0.0.1:%s/pullstop/%s:1\nRUN true\n' "$PROXY" $i | dockerfile $i
+	done
+	for args in "" "--pull a"; do
+		python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+			gantry build $args >"$T/pullstop.out" 2>&1 3>&- &
+		pid=$!
+		soon grep -qF 'Pulling' "$T/pullstop.out"
+		kill -INT $pid
+		code=0
+		wait $pid || code=$?
+		[ "$code" = 130 ]
+		! grep -q '#1' "$T/pullstop.out"
+	done
+	fresh
+}
