@@ -94,7 +94,7 @@ static int print_new(struct app *app, const struct events_opts *o, const struct 
 	}
 	event_rows_done(&rows);
 	fflush(stdout);
-	return over;
+	return over || ferror(stdout); /* or the reader went away */
 }
 
 static int events_run(struct app *app, void *opts, const struct strv *args, struct err *e)

@@ -160,6 +160,8 @@ int log_view_print(struct log_view *v, struct err *e)
 		for (size_t i = 0; i < v->n; i++)
 			flush_parts(v->v[i]);
 	fflush(stdout);
+	if (v->quit && ferror(stdout)) /* the reader went away */
+		loop_quit(v->loop);
 	return 0;
 }
 

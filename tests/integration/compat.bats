@@ -250,6 +250,19 @@ Y
 	gantry down -t 0
 }
 
+@test "logs -f and events end when their reader goes away" {
+	project reader <<<'services: {a: {image: "tiny:1", init: true, command: [sh, -c, "while :; do echo line; sleep 0.1; done"]}}'
+	gantry up -d
+	[ "$(timeout 10 gantry logs -f a 2>/dev/null | head -n 2 | wc -l)" = 2 ]
+	(while sleep 0.2; do gantry kill -s HUP a || break; done) >/dev/null 2>&1 3>&- & local p=$!
+	SECONDS=0
+	timeout 10 gantry events 2>/dev/null | head -n 1
+	timeout 10 gantry logs -f a 2>/dev/null | head -n 1
+	[ $SECONDS -lt 9 ]
+	kill $p
+	gantry down -t 0
+}
+
 @test "published ports are shown with the service that owns the network" {
 	local p; p=$(port)
 	project owner <<<"services: {vpn: {image: 'tiny:1', ports: ['$p:80']}, a: {image: 'tiny:1', network_mode: 'service:vpn'}}"
