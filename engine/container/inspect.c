@@ -275,9 +275,11 @@ static void add_config(struct cJSON *o, const struct ctr_spec *s)
 	json_add_str(c, "StopSignal", s->stop_signal ? s->stop_signal : "SIGTERM");
 	json_add_int(c, "StopTimeout", (s->stop_grace_ns >= 0 ? s->stop_grace_ns : INT64_C(10000000000)) / 1000000000);
 	add_healthcheck(c, &s->health);
-	if (!s->nports)
+	if (!s->nports && !s->expose.n)
 		return;
 	ports = json_add_object(c, "ExposedPorts");
+	for (size_t i = 0; i < s->expose.n; i++)
+		json_add_object(ports, s->expose.v[i]);
 	for (size_t i = 0; i < s->nports; i++) {
 		auto_free char *key = xasprintf("%u/%s", s->ports[i].ctr_port, s->ports[i].proto ? s->ports[i].proto : "tcp");
 

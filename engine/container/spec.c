@@ -119,7 +119,7 @@ DESC(port, port_spec);
 #define T ctr_spec
 static const struct row spec_rows[] = {
 	STR(id), STR(name), STR(project), STR(service), INT(number, 0), BOOL(oneoff), STR(image_ref), STR(image_id),
-	STRV(layers), STR(layers_driver), STRV(labels), STRV(annotations),
+	STRV(layers), STR(layers_driver), STRV(labels), STRV(annotations), STRV(expose),
 	STRV(argv), STRV(env), STR(cwd), STR(user), STRV(group_add), STR(hostname), STR(domainname),
 	BOOL(tty), BOOL(stdin_open), BOOL(init), BOOL(stdin_once), STR(stop_signal), INT(stop_grace_ns, -1),
 	BOOL(privileged), BOOL(read_only), BOOL(no_new_privs), BOOL(unconfined_paths), STRV(cap_add), STRV(cap_drop),

@@ -94,6 +94,7 @@ struct ctr_spec {
 	struct strv layers;       /* ChainIDs, lowest first; empty: an empty root */
 	char *layers_driver;      /* storage driver in use when created: "overlay", "copy" */
 	struct strv labels, annotations; /* K=V */
+	struct strv expose;       /* "80/tcp": what the image and the service tell of; for those who look */
 
 	struct strv argv, env;
 	bool build_step;          /* of a build: env is all there is (no HOSTNAME), id is a name; not stored */

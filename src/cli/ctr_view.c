@@ -8,11 +8,13 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/port_view.h"
 #include "engine/container/container.h"
 #include "state/container_store.h"
 #include "state/db.h"
 #include "state/network_store.h"
 #include <inttypes.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { VIEW_MAX = 1 << 20, COMMAND_WIDTH = 20 };
@@ -87,23 +89,6 @@ static const char *url_of(const char *host_ip)
 	return *host_ip ? host_ip : "0.0.0.0";
 }
 
-static void add_port_text(struct str *b, const char *ip, const struct port_row *p)
-{
-	bool v6 = strchr(ip, ':') != NULL;
-
-	str_addf(b, "%s%s%s%s:%u->%u/%s", b->len ? ", " : "", v6 ? "[" : "", ip, v6 ? "]" : "", p->host_port, p->ctr_port, p->proto);
-}
-
-static void add_publisher(struct cJSON *list, const char *ip, const struct port_row *p)
-{
-	struct cJSON *o = json_add_object(list, NULL);
-
-	json_add_str(o, "URL", ip);
-	json_add_int(o, "TargetPort", p->ctr_port);
-	json_add_int(o, "PublishedPort", p->host_port);
-	json_add_str(o, "Protocol", p->proto);
-}
-
 int ctr_view_ports(struct db *db, const struct ctr_row *c, struct port_rows *ret, struct err *e)
 {
 	AUTO_DONE(sandbox_row_done) struct sandbox_row owner = { 0 };
@@ -115,26 +100,32 @@ int ctr_view_ports(struct db *db, const struct ctr_row *c, struct port_rows *ret
 	return port_by_sandbox(db, c->sandbox, ret, e);
 }
 
-/* Published ports of a running container; a port on all addresses shows for both families, as docker shows it. Ports that are only exposed
- * ("80/tcp") follow. */
-static int add_ports(struct db *db, const struct ctr_row *c, struct cJSON *row, struct err *e)
+/* Ports of a running container; one that is published on all addresses shows for both families, as docker shows it. Those that the image or
+ * the service only exposes are shown where there is a network to reach them by. */
+static int add_ports(struct db *db, const struct ctr_row *c, const struct ctr_spec *spec, struct cJSON *row, struct err *e)
 {
 	struct port_rows ports = { 0 };
-	AUTO_STR(text, VIEW_MAX);
-	struct cJSON *list = json_add_array(row, "Publishers");
+	AUTO_DONE(shown_ports_done) struct shown_ports shown = { 0 };
+	bool up = c->sandbox && ctr_state_runs(c->state);
 
 	TRY(ctr_view_ports(db, c, &ports, e));
 	for (size_t i = 0; i < ports.n; i++) {
 		const struct port_row *p = &ports.v[i];
 
-		add_port_text(&text, url_of(p->host_ip), p);
-		add_publisher(list, url_of(p->host_ip), p);
-		if (!*p->host_ip) {
-			add_port_text(&text, "::", p);
-			add_publisher(list, "::", p);
-		}
+		shown_ports_add(&shown, url_of(p->host_ip), p->host_port, p->ctr_port, p->proto);
+		if (!*p->host_ip)
+			shown_ports_add(&shown, "::", p->host_port, p->ctr_port, p->proto);
 	}
-	json_add_str(row, "Ports", text.s);
+	for (size_t i = 0; up && spec->nendpoints && i < spec->expose.n; i++) {
+		const char *slash = strchr(spec->expose.v[i], '/');
+
+		shown_ports_add(&shown, "", 0, (uint16_t)strtoul(spec->expose.v[i], NULL, 10), slash ? slash + 1 : "tcp");
+	}
+	shown_ports_sort(&shown);
+	auto_free char *text = shown_ports_text(&shown);
+
+	shown_ports_json(&shown, json_add_array(row, "Publishers"));
+	json_add_str(row, "Ports", text);
 	port_rows_done(&ports);
 	return 0;
 }
@@ -256,7 +247,7 @@ int ctr_view_json(struct db *db, const struct ctr_row *c, int64_t now_ns, bool f
 	json_add_str(row, "Size", "0B");
 	add_times(row, c, now_ns);
 	add_spec(row, spec, full);
-	TRY(add_ports(db, c, row, e));
+	TRY(add_ports(db, c, spec, row, e));
 	TRY(add_networks(db, c, row, e));
 	*ret = TAKE(row);
 	return 0;

@@ -36,6 +36,8 @@ libcli_a_SOURCES = \
 	src/cli/output.c \
 	src/cli/output.h \
 	src/cli/pin.c src/cli/pin.h \
+	src/cli/port_view.c \
+	src/cli/port_view.h \
 	src/cli/progress.c \
 	src/cli/progress.h \
 	src/cli/run_plan.c \

@@ -92,8 +92,9 @@ static void lower_labels(const struct lower *l, struct ctr_spec *c)
 	label(c, "project", l->p->name);
 	label(c, "service", l->s->name);
 	label(c, "config-hash", l->hash);
-	label(c, "container-number", l->oneoff ? NULL : number);
+	label(c, "container-number", l->oneoff ? "1" : number);
 	label(c, "oneoff", l->oneoff ? "True" : "False");
+	label(c, "slug", l->oneoff ? l->id : NULL);
 	label(c, "project.working_dir", l->p->dir);
 	label(c, "project.config_files", files);
 	label(c, "project.environment_file", l->env_files);

@@ -5,8 +5,10 @@
 #include "plan/lower.h"
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "engine/container/spec.h"
+#include "engine/image/store.h"
 #include <errno.h>
 
 static void endpoint(const struct lower *l, struct ctr_spec *c, const struct service_network *n, const char *name, bool service_alias)
@@ -79,6 +81,37 @@ static void lower_ports(const struct service *s, struct ctr_spec *c)
 		to->host_port = p->published_from;
 		to->host_port_last = p->published_to > p->published_from ? p->published_to : 0;
 	}
+}
+
+/* "80", "7000-7002/udp" of expose; what is no port is passed over, as it has no effect. */
+static void add_exposed(struct ctr_spec *c, const char *text)
+{
+	auto_free char *ports = xstrndup(text, strcspn(text, "/"));
+	const char *proto = strchr(text, '/');
+	char *dash = strchr(ports, '-');
+	uint64_t from, to;
+	AUTO_ERR(ignored);
+
+	if (dash)
+		*dash++ = '\0';
+	if (num_uint(ports, UINT16_MAX, &from, &ignored) < 0 || !from)
+		return;
+	to = from;
+	if (dash && num_uint(dash, UINT16_MAX, &to, &ignored) < 0)
+		return;
+	for (; from <= to; from++) {
+		auto_free char *one = xasprintf("%u/%s", (unsigned)from, proto ? proto + 1 : "tcp");
+
+		strv_add_unique(&c->expose, one);
+	}
+}
+
+static void lower_expose(const struct lower *l, struct ctr_spec *c)
+{
+	for (size_t i = 0; i < l->config->exposed_ports.n; i++)
+		add_exposed(c, l->config->exposed_ports.v[i]);
+	for (size_t i = 0; i < l->s->expose.n; i++)
+		add_exposed(c, l->s->expose.v[i]);
 }
 
 /* What makes no sense in somebody else's network namespace (the engine's "conflicting options"). */
@@ -186,6 +219,7 @@ int lower_network(const struct lower *l, struct ctr_spec *c, struct err *e)
 	TRY(primary_mac(s, c, e));
 	if (streq(c->network_mode, "private"))
 		lower_ports(s, c); /* in the host's network a port is published as it is */
+	lower_expose(l, c);
 	lower_strs(&c->dns, &s->dns);
 	lower_strs(&c->dns_search, &s->dns_search);
 	lower_strs(&c->dns_opt, &s->dns_opt);
