@@ -26,6 +26,9 @@ int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err
 /* Paths that our own mounts lie on and what docker leaves in every root, added to RET: an image that lacks them has them in its containers. */
 void container_mount_points(struct strv *ret);
 /* Tells of it in docker's words ("create", "destroy"), in the transaction that does it. What happens while it runs is the monitor's to tell. */
+struct cJSON;
+/* What every event of a container tells: image, name, and its labels but for the project's own. Caller frees. */
+struct cJSON *container_event_attributes(const struct ctr_spec *s);
 int container_event(struct db *db, const char *action, const struct ctr_spec *s, struct err *e);
 int container_load_spec(const struct dirs *d, const char *id, struct ctr_spec **ret, struct err *e);
 /* Whatever may be left of it in the kernel: processes killed (cgroup.kill), cgroups, mounts, run folder. Idempotent; works without a

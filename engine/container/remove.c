@@ -52,12 +52,24 @@ static int to_trash(const struct dirs *d, const char *id, char **ret_trash, stru
 	return 0;
 }
 
+struct cJSON *container_event_attributes(const struct ctr_spec *s)
+{
+	struct cJSON *o = json_object();
+
+	json_add_str(o, "image", s->image_ref);
+	json_add_str(o, "name", s->name);
+	for (size_t i = 0; i < s->labels.n; i++) {
+		auto_free char *key = xstrndup(s->labels.v[i], strcspn(s->labels.v[i], "="));
+
+		if (!str_starts(key, "com.docker.compose.") && !json_get(o, key))
+			json_add_str(o, key, str0(strchr(s->labels.v[i], '=')) + (strchr(s->labels.v[i], '=') != NULL));
+	}
+	return o;
+}
+
 int container_event(struct db *db, const char *action, const struct ctr_spec *s, struct err *e)
 {
-	AUTO(json_free) struct cJSON *o = json_object();
-
-	json_add_str(o, "name", s->name);
-	json_add_str(o, "image", s->image_ref);
+	AUTO(json_free) struct cJSON *o = container_event_attributes(s);
 	auto_free char *text = json_text(o, false);
 	struct event_row ev = { .type = (char *)"container", .action = (char *)action, .project = s->project, .service = s->service,
 				.actor = s->id, .attributes = text };

@@ -109,6 +109,7 @@ struct mctr {
 
 	/* wishes */
 	bool stopped;              /* the user stopped it: no restart */
+	bool asked_to_end;         /* by a stop or restart, not by a kill: its end is a "stop" too */
 	bool clean_only;           /* ENDING for its sandbox's sake only, its end was told */
 	bool restarted;            /* by the restart operation: told when it runs again */
 	bool again;                /* start it again as soon as it has ended: restart op, restart policy */
@@ -200,7 +201,8 @@ int adopt_all(struct monitor *m, struct err *e);
 void monitor_adopted(struct mctr *c);                         /* what runs was found again */
 
 /* rows.c */
-void monitor_event(struct mctr *c, const char *action, const char *key, const char *value); /* KEY NULL: no attributes */
+void monitor_event(struct mctr *c, const char *action, const char *key, const char *value); /* KEY NULL: no attributes of its own */
+void monitor_event_with(struct mctr *c, const char *action, const char *const *pairs); /* key, value, …, NULL */
 void monitor_dirty(struct mctr *c);
 void rows_flush(struct monitor *m);
 int rows_retry(struct watch *w, uint32_t events);             /* watch_fn of monitor.retry */

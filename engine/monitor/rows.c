@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "engine/container/container.h"
 #include "state/db.h"
 
 static const int64_t retry_after = 1000000000;
@@ -19,17 +20,19 @@ void monitor_dirty(struct mctr *c)
 }
 void monitor_event(struct mctr *c, const char *action, const char *key, const char *value)
 {
+	monitor_event_with(c, action, (const char *const[]){ key, value, NULL });
+}
+void monitor_event_with(struct mctr *c, const char *action, const char *const *pairs)
+{
 	struct monitor *m = c->m;
-	AUTO(json_free) struct cJSON *o = json_object();
+	AUTO(json_free) struct cJSON *o = container_event_attributes(c->spec);
 	struct event *ev;
 
 	m->dirty = true;
 	if (m->nevents >= EVENTS_MAX) /* only when the database cannot be written for long */
 		return;
-	json_add_str(o, "name", c->spec->name);
-	json_add_str(o, "image", c->spec->image_ref);
-	if (key)
-		json_add_str(o, key, value);
+	for (; pairs[0]; pairs += 2)
+		json_add_str(o, pairs[0], pairs[1]);
 	ev = xcalloc(1, sizeof(*ev));
 	ev->row = (struct event_row){ .time_ns = time_now_ns(), .type = xstrdup("container"), .action = xstrdup(action),
 		.project = xstrdup(m->project), .service = xstrdup0(c->spec->service), .actor = xstrdup(c->id), .attributes = json_text(o, false) };

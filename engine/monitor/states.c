@@ -116,7 +116,7 @@ static void do_spawn(struct mctr *c)
 {
 	watch_arm(&c->timer, INT64_MAX);
 	err_clear(&c->failed);
-	c->stopped = c->again = false;
+	c->stopped = c->again = c->asked_to_end = false;
 	c->oom = c->exit_known = false;
 	c->exit_code = 0;
 	c->launched = false;
@@ -188,6 +188,7 @@ static void do_term(struct mctr *c)
 	bool paused = c->state == M_PAUSED;
 	int64_t grace = c->grace_ns >= 0 ? c->grace_ns : c->spec->stop_grace_ns >= 0 ? c->spec->stop_grace_ns : grace_default;
 
+	c->asked_to_end = true;
 	probe_cancel(c);
 	probe_hooks_cancel(c);
 	if (paused)
@@ -242,18 +243,19 @@ static void do_ended(struct mctr *c)
 {
 	bool failed = c->failed.code != 0;
 	struct sandbox *s = c->sandbox;
-	char code[24];
+	char code[24], ran[24];
 
 	(void)fail_point("monitor.clean");
 	logio_drain(c);
 	logio_stop(c);
 	if (!failed && !c->clean_only) {
 		snprintf(code, sizeof(code), "%lld", (long long)c->exit_code);
-		monitor_event(c, "die", "exitCode", c->exit_known ? code : "unknown");
+		snprintf(ran, sizeof(ran), "%lld", (long long)((c->finished_ns - c->started_ns) / 1000000000));
+		monitor_event_with(c, "die", (const char *const[]){ "execDuration", ran, "exitCode", c->exit_known ? code : "unknown", NULL });
+		if (c->asked_to_end)
+			monitor_event(c, "stop", NULL, NULL);
 	}
 	if (c->again && !failed) {
-		if (c->restarted)
-			monitor_event(c, "stop", NULL, NULL);
 		/* Its keeper stays: should the monitor be killed now, the keeper starts one that goes on waiting. */
 		enter(c, M_BACKOFF);
 		watch_arm(&c->timer, c->again_after_ns);
@@ -267,8 +269,6 @@ static void do_ended(struct mctr *c)
 		return;
 	}
 	c->clean_only = false;
-	if (c->stopped)
-		monitor_event(c, "stop", NULL, NULL);
 	enter(c, M_DOWN);
 }
 /* A policy's restart, or the second half of the restart operation. */
