@@ -160,7 +160,7 @@ static int settle_services(const struct load_opts *o, struct project *p, struct 
 	struct service **order;
 
 	profiles_active(p, &o->profiles);
-	TRY(profiles_apply(p, &o->services, e));
+	TRY(profiles_apply(p, &o->services, o->every_profile, e));
 	if (!o->no_consistency) {
 		TRY(validate_project(p, e));
 		TRY(graph_order(p, &order, e));
@@ -168,7 +168,7 @@ static int settle_services(const struct load_opts *o, struct project *p, struct 
 	}
 	if (o->unselected_resources)
 		normalize_used(p);
-	return profiles_select(p, &o->services, !o->no_deps, e);
+	return o->every_profile ? 0 : profiles_select(p, &o->services, !o->no_deps, e);
 }
 
 static int build_project(struct loading *l, struct project **ret, struct err *e)

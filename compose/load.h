@@ -31,6 +31,7 @@ struct load_opts {
 	const char *cwd;          /* NULL: the process's */
 	char *const *environ;     /* "KEY=VALUE", NULL-terminated: the process's environment */
 	struct trace *trace;      /* remembers where values come from (trace.h); arena set by the caller. NULL: nobody asks */
+	bool every_profile;       /* no service is disabled; SERVICES only say which profiles are on (struct service .off) */
 	bool no_deps;             /* services without their dependencies */
 	bool all_resources;       /* networks, volumes, … that no active service uses count as used */
 	bool unselected_resources; /* `config SERVICE`: what other active services use counts as used too */

@@ -101,9 +101,10 @@ static int check_needs(const struct project *p, const struct service *s, struct 
 	return 0;
 }
 
-int profiles_apply(struct project *p, const struct strv *named, struct err *e)
+int profiles_apply(struct project *p, const struct strv *named, bool every, struct err *e)
 {
-	TRY(check_named(p, named, e));
+	if (!every)
+		TRY(check_named(p, named, e));
 	for (size_t i = 0; i < p->services.n; i++) {
 		const struct service *s = &p->services.v[i];
 
@@ -111,8 +112,12 @@ int profiles_apply(struct project *p, const struct strv *named, struct err *e)
 			for (size_t k = 0; k < s->profiles.n; k++)
 				add_profile(p, s->profiles.v[k]);
 	}
-	for (size_t i = 0; i < p->services.n; i++)
-		p->services.v[i].disabled = !is_active(p, &p->services.v[i]);
+	for (size_t i = 0; i < p->services.n; i++) {
+		p->services.v[i].off = !is_active(p, &p->services.v[i]);
+		p->services.v[i].disabled = p->services.v[i].off && !every;
+	}
+	if (every)
+		return 0;
 	for (size_t i = 0; i < p->services.n; i++) {
 		struct service *s = &p->services.v[i];
 

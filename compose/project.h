@@ -332,6 +332,7 @@ struct service {
 	const struct node *node;   /* its canonical body */
 	const struct project *project;
 	bool disabled;             /* by profiles: known (not an orphan), not started, not validated */
+	bool off;                  /* by profiles, also where every_profile keeps it from being disabled: only meant when it is named */
 
 	struct strs profiles;
 	struct kvs annotations;
@@ -431,6 +432,7 @@ struct volume {
 	const char *name, *driver;
 	struct kvs driver_opts, labels;
 	bool external;
+	bool outside;              /* named on the command line only: made when it is not there, and of no project then */
 	bool used;
 	struct node *ext;
 };

@@ -151,16 +151,14 @@ void app_load_opts(const struct app *app, const struct strv *services, struct lo
 	*o = (struct load_opts){ 0 };
 	strv_copy(&o->files, &app->g.files);
 	strv_copy(&o->env_files, &app->g.env_files);
-	if (app->cmd->flags & CMD_ALL_PROFILES)
-		strv_add(&o->profiles, "*");
-	else
-		strv_copy(&o->profiles, &app->g.profiles);
+	strv_copy(&o->profiles, &app->g.profiles);
+	o->every_profile = app->cmd->flags & CMD_ALL_PROFILES;
 	o->project_name = app->g.project_name;
 	o->project_dir = app->g.project_dir ? app->g.project_dir : app->g.workdir;
 	o->environ = strv_v(&app->environ);
 	o->all_resources = app->g.all_resources;
 	o->no_deps = app->no_deps;
-	if (services && !(app->cmd->flags & CMD_ALL_PROFILES))
+	if (services)
 		strv_copy(&o->services, services);
 }
 
@@ -369,6 +367,31 @@ int app_containers(struct app *app, const struct strv *services, bool oneoff, st
 	return 0;
 }
 
+static bool is_off(const struct app *app, const char *service)
+{
+	const struct service *s = app->project ? project_service(app->project, service) : NULL;
+
+	return s && s->off;
+}
+
+int app_meant_containers(struct app *app, const struct strv *services, bool oneoff, struct ctr_rows *ret, struct err *e)
+{
+	struct ctr_rows keep = CTR_ROWS_INIT, all = CTR_ROWS_INIT;
+
+	TRY(app_containers(app, services, oneoff, &all, e));
+	for (size_t i = 0; i < all.n; i++) {
+		if (!services->n && is_off(app, str0(all.v[i].service))) {
+			ctr_row_done(&all.v[i]);
+			continue;
+		}
+		xgrow(&keep.v, keep.n, &keep.cap, sizeof *keep.v);
+		keep.v[keep.n++] = all.v[i];
+	}
+	free(all.v);
+	*ret = keep;
+	return 0;
+}
+
 int app_replica(struct app *app, const char *service, int64_t index, bool must_run, struct ctr_row *ret, struct err *e)
 {
 	struct ctr_rows rows = CTR_ROWS_INIT;
@@ -532,8 +555,8 @@ static int dispatch(struct app *app, int argc, char **argv, struct err *e)
 	if (app->g.version)
 		return cli_find(commands, "version")->run(app, NULL, &rest, e);
 	if (r == OPTS_HELP || !rest.n) {
-		print_main_help(r == OPTS_HELP ? stdout : stderr);
-		return r == OPTS_HELP ? 0 : 1;
+		print_main_help(stdout);
+		return 0;
 	}
 	at = argc - (int)rest.n;
 	if (streq(rest.v[0], "help")) {

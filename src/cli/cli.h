@@ -109,6 +109,8 @@ int app_check_services(struct app *app, const struct strv *services, struct err 
 int app_rows(struct app *app, const char *project, const char *service, struct ctr_rows *ret, struct err *e);
 /* Containers of the project for the named services (none: all), ordered; one-off ones only with ONEOFF. */
 int app_containers(struct app *app, const struct strv *services, bool oneoff, struct ctr_rows *ret, struct err *e);
+/* The same for commands that change something: without names, services of profiles that are not on are left alone. */
+int app_meant_containers(struct app *app, const struct strv *services, bool oneoff, struct ctr_rows *ret, struct err *e);
 /* The replica INDEX (0: lowest) of SERVICE: "service \"x\" is not running" when MUST_RUN and it is not. */
 int app_replica(struct app *app, const char *service, int64_t index, bool must_run, struct ctr_row *ret, struct err *e);
 /* May escape sequences go to FD? */

@@ -26,20 +26,16 @@ static int is_alive(const struct ctr_row *c)
 	return ctr_state_live(c->state);
 }
 
-static int is_running(const struct ctr_row *c)
+/* The paused ones among them too: pausing twice is an error, as with docker. */
+static int is_up(const struct ctr_row *c)
 {
-	return c->state == CTR_RUNNING;
-}
-
-static int is_paused(const struct ctr_row *c)
-{
-	return c->state == CTR_PAUSED;
+	return c->state == CTR_RUNNING || c->state == CTR_PAUSED;
 }
 
 static int on_services(struct app *app, const struct strv *services, bool orphans, const struct each *x, struct err *e)
 {
 	struct ctr_rows rows = CTR_ROWS_INIT;
-	int r = app_containers(app, services, orphans, &rows, e);
+	int r = app_meant_containers(app, services, orphans, &rows, e);
 
 	if (r >= 0)
 		r = each_container(app, &rows, x, e);
@@ -61,14 +57,14 @@ static int kill_run(struct app *app, void *opts, const struct strv *args, struct
 
 static int pause_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
-	static const struct each x = { .op = "pause", .doing = "Pausing", .done = "Paused", .wants = is_running };
+	static const struct each x = { .op = "pause", .doing = "Pausing", .done = "Paused", .wants = is_up };
 
 	return on_services(app, args, false, &x, e);
 }
 
 static int unpause_run(struct app *app, void *opts, const struct strv *args, struct err *e)
 {
-	static const struct each x = { .op = "unpause", .doing = "Unpausing", .done = "Unpaused", .wants = is_paused };
+	static const struct each x = { .op = "unpause", .doing = "Unpausing", .done = "Unpaused", .wants = is_up };
 
 	return on_services(app, args, false, &x, e);
 }

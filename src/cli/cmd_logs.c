@@ -74,7 +74,12 @@ static int follow(struct app *app, struct log_view_opts *v, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-/* Without names: all services but those with `attach: false`, which are only shown when asked for. */
+static bool is_shown(const struct service *s)
+{
+	return s->attach != TRI_FALSE && !s->off;
+}
+
+/* Without names: all services but those with `attach: false` and those of profiles that are not on, which are only shown when asked for. */
 static void choose(const struct app *app, const struct strv *args, struct strv *ret)
 {
 	const struct project *p = app->project;
@@ -82,9 +87,9 @@ static void choose(const struct app *app, const struct strv *args, struct strv *
 
 	strv_copy(ret, args);
 	for (size_t i = 0; p && i < p->services.n; i++)
-		some |= p->services.v[i].attach == TRI_FALSE;
+		some |= !is_shown(&p->services.v[i]);
 	for (size_t i = 0; some && !args->n && i < p->services.n; i++)
-		if (p->services.v[i].attach != TRI_FALSE)
+		if (is_shown(&p->services.v[i]))
 			strv_add(ret, p->services.v[i].name);
 }
 

@@ -75,7 +75,7 @@ static int need_containers(struct app *app, const struct strv *services, struct 
 	struct ctr_rows rows = CTR_ROWS_INIT;
 	size_t n;
 
-	TRY(app_containers(app, services, false, &rows, e));
+	TRY(app_meant_containers(app, services, false, &rows, e));
 	n = rows.n;
 	ctr_rows_done(&rows);
 	if (n)
@@ -110,7 +110,7 @@ static int confirm_rm(struct app *app, const struct stop_opts *o, const struct s
 	AUTO_STRV(names);
 	int c, answer;
 
-	TRY(app_containers(app, services, false, &rows, e));
+	TRY(app_meant_containers(app, services, false, &rows, e));
 	for (size_t i = 0; i < rows.n; i++)
 		if (o->stop || rows.v[i].state == CTR_EXITED || rows.v[i].state == CTR_CREATED || rows.v[i].state == CTR_DEAD)
 			strv_add(&names, rows.v[i].name);

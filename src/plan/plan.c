@@ -106,11 +106,19 @@ struct view *builder_view(struct builder *b, const char *name)
 	return NULL;
 }
 
+bool builder_names(const struct builder *b)
+{
+	return b->opt->services && b->opt->services->n;
+}
+
 bool builder_named(const struct builder *b, const char *service)
 {
-	const struct strv *l = b->opt->services;
+	const struct service *s;
 
-	return !l || l->n == 0 || strv_has(l, service);
+	if (builder_names(b))
+		return strv_has(b->opt->services, service);
+	s = b->p ? project_service(b->p, service) : NULL;
+	return !s || !s->off || b->opt->host;
 }
 
 static void view_init(struct view *v, const char *name)

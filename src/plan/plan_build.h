@@ -53,7 +53,9 @@ static inline struct op *plan_op(struct builder *b, int i)
 void plan_dep(struct builder *b, int op, int on, bool optional); /* ON may be OP_NONE */
 void plan_list(struct builder *b, int **v, size_t *n, size_t *cap, int op);
 struct view *builder_view(struct builder *b, const char *name); /* NULL: no such service */
-bool builder_named(const struct builder *b, const char *service); /* also when none is named */
+bool builder_names(const struct builder *b); /* whether any service is named on the command line */
+/* Also when none is named, unless it is of a profile that is not on. */
+bool builder_named(const struct builder *b, const char *service);
 /* The operation that waits until V is so; made once. Depends on V's starts. */
 int plan_wait(struct builder *b, struct view *v, enum op_condition condition, enum op_phase phase);
 /* Start operations of V come after those of what V depends on; WAITS: and after the conditions (healthy, completed). */

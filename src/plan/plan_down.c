@@ -10,14 +10,14 @@
 
 /* ---- down ---- */
 
-/* Of a named service, or of any; without a file every container of the project is meant, with one those of its services and one-off ones. */
+/* Of a named service, or of any; without a file every container of the project is meant, with one those of its services, but for profiles that
+ * are not on. */
 static bool goes_down(const struct builder *b, const struct observed_ctr *c)
 {
 	const char *service = str0(c->row.service);
+	const struct service *s = b->p ? project_service(b->p, service) : NULL;
 
-	if (b->opt->services && b->opt->services->n)
-		return strv_has(b->opt->services, service);
-	return !b->p || b->opt->remove_orphans || project_service(b->p, service);
+	return builder_named(b, service) && (builder_names(b) || !b->p || b->opt->remove_orphans || s);
 }
 
 /* Stops in reverse order: what depends on a service ends before it does. */
@@ -79,6 +79,33 @@ static bool removed(const struct removal *l, size_t n, const struct observed_ctr
 	return false;
 }
 
+static bool uses(const struct service *s, const struct network *net, const struct volume *vol)
+{
+	for (size_t i = 0; net && i < s->networks.n; i++)
+		if (streq(s->networks.v[i].name, net->key))
+			return true;
+	for (size_t i = 0; vol && i < s->volumes.n; i++)
+		if (s->volumes.v[i].type == MOUNT_VOLUME && streq0(s->volumes.v[i].source, vol->key))
+			return true;
+	return false;
+}
+
+/* Used by services of profiles that are not on, and by no other. */
+static bool only_off(const struct builder *b, const struct network *net, const struct volume *vol)
+{
+	bool off = false;
+
+	for (size_t i = 0; i < b->p->services.n; i++) {
+		const struct service *s = &b->p->services.v[i];
+
+		if (!builder_named(b, s->name) && !builder_names(b))
+			off = off || uses(s, net, vol);
+		else if (uses(s, net, vol))
+			return false;
+	}
+	return off;
+}
+
 /* Networks of the project (declared ones when there is a file) go when nobody stays on them; who stays is told. */
 static void down_networks(struct builder *b, const struct removal *l, size_t n)
 {
@@ -88,7 +115,7 @@ static void down_networks(struct builder *b, const struct removal *l, size_t n)
 		bool used = false;
 		int op;
 
-		if (!streq0(row->project, b->o->project) || (net && net->external))
+		if (!streq0(row->project, b->o->project) || (net && (net->external || only_off(b, net, NULL))))
 			continue;
 		if (b->p && !net && !b->opt->remove_orphans)
 			continue;
@@ -117,7 +144,7 @@ static void down_volumes(struct builder *b, const struct removal *l, size_t n)
 		bool used = false;
 		int op;
 
-		if (!streq0(row->project, b->o->project) || row->anonymous || (vol && vol->external) || (b->p && !vol))
+		if (!streq0(row->project, b->o->project) || row->anonymous || (vol && (vol->external || only_off(b, NULL, vol))) || (b->p && !vol))
 			continue;
 		for (size_t k = 0; k < b->o->nctrs; k++)
 			used = used || (strv_has(&b->o->ctrs[k].volumes, row->name) && !removed(l, n, &b->o->ctrs[k]));
@@ -245,6 +272,11 @@ static void order_starts(struct builder *b, bool waits)
 		plan_start_deps(b, &b->views[i], waits);
 }
 
+static bool is_off(const struct view *v)
+{
+	return v->s && v->s->off;
+}
+
 /* `restart S` takes along those that asked for it: depends_on S with restart: true. */
 static bool goes_with(const struct builder *b, const struct view *v)
 {
@@ -257,8 +289,20 @@ static bool goes_with(const struct builder *b, const struct view *v)
 static void select_restarts(struct builder *b)
 {
 	for (size_t i = 0; i < b->nviews; i++) /* dependencies come first, so one pass carries it on */
-		if (b->views[i].active && !b->views[i].named && goes_with(b, &b->views[i]))
+		if (b->views[i].active && !is_off(&b->views[i]) && !b->views[i].named && goes_with(b, &b->views[i]))
 			b->views[i].named = true;
+}
+
+/* `start S` takes along what S depends on, as far as it has containers. */
+static void select_starts(struct builder *b)
+{
+	for (size_t i = b->nviews; i-- > 0;) /* dependencies come first, so one pass from the end carries it on */
+		for (size_t k = 0; b->views[i].named && k < b->views[i].ndeps; k++) {
+			struct view *on = b->views[i].deps[k].on;
+
+			if (on && on->active && !is_off(on) && on->nctrs)
+				on->named = true;
+		}
 }
 
 static int add_one(struct builder *b, enum op_kind kind, struct view *v, const struct observed_ctr *c)
@@ -309,6 +353,8 @@ static int build_services(struct builder *b, enum op_kind kind, struct err *e)
 {
 	if (kind == OP_CTR_RESTART)
 		select_restarts(b);
+	else if (kind == OP_CTR_START)
+		select_starts(b);
 	for (size_t i = 0; i < b->nviews; i++) {
 		/* what is listed last goes first, so that the text reads in the order of things */
 		struct view *v = &b->views[kinds[kind].order == BACKWARD ? b->nviews - 1 - i : i];
