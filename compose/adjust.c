@@ -73,6 +73,18 @@ static void add_mount(struct project *p, struct service *s, const struct mount *
 	s->volumes.n = n;
 }
 
+/* A volume that the file does not declare is the engine's, under the name as it is. */
+static struct volume *add_outside(struct project *p, const char *name)
+{
+	struct volume *v = arena_alloc(p->arena, (p->volumes.n + 1) * sizeof *v);
+
+	for (size_t i = 0; i < p->volumes.n; i++)
+		v[i] = p->volumes.v[i];
+	v[p->volumes.n] = (struct volume){ .key = name, .name = name, .outside = true };
+	p->volumes.v = v;
+	return &v[p->volumes.n++];
+}
+
 int service_add_volumes(struct project *p, struct service *s, const struct strv *texts, const char *cwd, struct err *e)
 {
 	for (size_t i = 0; i < texts->n; i++) {
@@ -84,11 +96,8 @@ int service_add_volumes(struct project *p, struct service *s, const struct strv 
 			const struct mount *m = &one.volumes.v[k];
 			struct volume *vol = m->type == MOUNT_VOLUME && m->source ? project_volume(p, m->source) : NULL;
 
-			if (m->type == MOUNT_VOLUME && m->source && !vol) {
-				err_set(e, ENOENT, "volume '%s': the file declares no volume '%s'", texts->v[i], m->source);
-				err_hint(e, "declare it under 'volumes:', or write './%s' for a folder", m->source);
-				return -ENOENT;
-			}
+			if (m->type == MOUNT_VOLUME && m->source && !vol)
+				vol = add_outside(p, m->source);
 			if (vol)
 				vol->used = true;
 			add_mount(p, s, m);

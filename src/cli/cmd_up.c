@@ -96,8 +96,9 @@ static int check_opts(const struct up_opts *o, struct err *e)
 {
 	bool aborts = o->abort_on_exit || o->abort_on_failure || o->exit_code_from;
 
-	if (o->detach && aborts)
-		err_set(e, EINVAL, "--abort-on-container-exit, --abort-on-container-failure and --exit-code-from cannot be used with --detach");
+	if (o->detach && (aborts || o->attach.n || o->attach_deps))
+		err_set(e, EINVAL, "--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure, "
+			"--exit-code-from, --attach or --attach-dependencies");
 	else if (o->wait && (aborts || o->attach.n || o->attach_deps))
 		err_set(e, EINVAL, "--wait cannot be combined with --abort-on-container-exit, --exit-code-from or --attach");
 	else if (o->force_recreate && o->no_recreate)
@@ -158,6 +159,7 @@ struct attached {
 	const struct up_opts *o;
 	struct plan_runner runner;
 	struct log_view *view;
+	const struct strv *args; /* services that were named; none: all */
 	struct strv shown;       /* services whose output is shown */
 	bool applied;            /* everything was started: an end counts now */
 	bool stopping;           /* stop is under way: the next Ctrl-C kills */
@@ -205,7 +207,7 @@ static int kill_all(struct attached *a)
 	struct ctr_rows rows = CTR_ROWS_INIT;
 	AUTO_ERR(e);
 
-	if (app_containers(a->app, &a->shown, false, &rows, &e) >= 0 && each_container(a->app, &rows, &x, &e) < 0)
+	if (app_containers(a->app, a->args, false, &rows, &e) >= 0 && each_container(a->app, &rows, &x, &e) < 0)
 		log_err(&e);
 	ctr_rows_done(&rows);
 	return 0;
@@ -225,7 +227,7 @@ static int on_interrupt(void *arg)
 	return -ECANCELED;
 }
 
-/* Stops what this command shows, with progress and the last lines of output. */
+/* Stops what this command was asked for, with progress and the last lines of output. */
 static int stop_all(struct attached *a, struct err *e)
 {
 	AUTO(observed_free) struct observed *o = NULL;
@@ -234,7 +236,7 @@ static int stop_all(struct attached *a, struct err *e)
 	struct app *app = a->app;
 
 	a->stopping = true;
-	opt.services = &a->shown;
+	opt.services = a->args; /* not only what is shown: what was asked for */
 	opt.stop_timeout_ns = timeout_ns(a->o->timeout);
 	fprintf(stderr, "%s\n", a->aborted ? "Aborting on container exit..." : "Gracefully stopping... (press Ctrl+C again to force)");
 	if (app->lock < 0)
@@ -368,7 +370,7 @@ static int up_run(struct app *app, void *opts, const struct strv *args, struct e
 	const struct up_opts *o = opts;
 	AUTO(observed_free) struct observed *seen = NULL;
 	AUTO(plan_free) struct plan *plan = NULL;
-	struct attached a = { .app = app, .o = o };
+	struct attached a = { .app = app, .o = o, .args = args };
 	struct up_plan up;
 	int r;
 

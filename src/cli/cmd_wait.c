@@ -41,7 +41,8 @@ static int look(struct app *app, const struct strv *services, struct strv *told,
 			if (!told->n)
 				*code = c->exit_code;
 			strv_add(told, c->id);
-			fprintf(stderr, "container \"%s\" exited with status code %" PRId64 "\n", c->name, c->exit_code);
+			printf("container \"%s\" exited with status code %" PRId64 "\n", c->id, c->exit_code);
+			fflush(stdout);
 		}
 	}
 	ctr_rows_done(&rows);

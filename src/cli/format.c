@@ -116,6 +116,36 @@ static const struct {
 	{ "len", fn_len }, { "println", add_value }, { "print", add_value },
 };
 
+/* In the object whose values are headings: no field has a blank in its name. */
+static const char heading_row[] = "heading row";
+
+/* {{.Label "KEY"}}: its value out of "K=V,K=V", the last one as docker reads it; nothing when it is not there */
+static int add_label(struct str *out, const char *key, size_t n, const struct cJSON *row, struct err *e)
+{
+	const char *labels = str0(json_str(row, "Labels"));
+	const char *found = NULL;
+	size_t found_len = 0;
+
+	while (n && isspace((unsigned char)*key))
+		key++, n--;
+	if (n < 2 || (*key != '"' && *key != '`') || key[n - 1] != *key)
+		return err_set(e, EINVAL, "--format: .Label wants a key in quotes, found '%.*s'", (int)n, key);
+	key++, n -= 2;
+	if (json_bool(row, heading_row, false)) {
+		str_addn(out, key, n);
+		return 0;
+	}
+	while (*labels) {
+		size_t len = strcspn(labels, ",");
+
+		if (len > n && labels[n] == '=' && memcmp(labels, key, n) == 0)
+			found = labels + n + 1, found_len = len - n - 1;
+		labels += len + (labels[len] == ',');
+	}
+	str_addn(out, str0(found), found_len);
+	return 0;
+}
+
 static int action(struct str *out, const char *text, size_t n, const struct cJSON *row, struct err *e)
 {
 	size_t word;
@@ -128,6 +158,8 @@ static int action(struct str *out, const char *text, size_t n, const struct cJSO
 		add_value(out, get_path(row, text, n));
 		return 0;
 	}
+	if (n > 7 && strncmp(text, ".Label ", 7) == 0)
+		return add_label(out, text + 7, n - 7, row, e);
 	for (word = 0; word < n && isalpha((unsigned char)text[word]); word++)
 		;
 	for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
@@ -142,7 +174,8 @@ static int action(struct str *out, const char *text, size_t n, const struct cJSO
 		}
 		break;
 	}
-	return err_set(e, ENOTSUP, "--format: '{{%.*s}}' is not understood (fields, json, upper, lower, title, len are)", (int)n, text);
+	return err_set(e, ENOTSUP, "--format: '{{%.*s}}' is not understood (fields, .Label \"KEY\", json, upper, lower, title, len are)", (int)n,
+		       text);
 }
 
 /* HEADINGS: every field becomes its column's heading. */
@@ -181,6 +214,8 @@ static int add_headings(struct format *f, struct err *e)
 {
 	AUTO(json_free) struct cJSON *names = json_object();
 	char *line;
+
+	json_add_bool(names, heading_row, true);
 
 	for (const struct format_column *c = f->columns; c->key; c++)
 		json_add_str(names, c->key, c->heading);

@@ -51,6 +51,12 @@ static char *owner_of(const struct parse *p, const struct opt *o)
 	return p->also && o == find_long(p->also->rows, o->name, strlen(o->name)) ? p->also->obj : p->obj;
 }
 
+static int bad_value(struct parse *p, const struct opt *o)
+{
+	(void)err_wrap(p->e, "invalid argument for --%s", o->name);
+	return err_exit(p->e, 16);
+}
+
 static int opt_set(struct parse *p, const struct opt *o, const char *value)
 {
 	void *at = owner_of(p, o) + o->offset;
@@ -64,7 +70,7 @@ static int opt_set(struct parse *p, const struct opt *o, const char *value)
 	case OPT_BOOL:
 	case OPT_UNBOOL:
 		if (num_bool(value, &b, p->e) < 0)
-			return err_wrap(p->e, "invalid argument for --%s", o->name);
+			return bad_value(p, o);
 		*(bool *)at = o->type == OPT_BOOL ? b : !b;
 		return 0;
 	case OPT_STR:
@@ -75,7 +81,7 @@ static int opt_set(struct parse *p, const struct opt *o, const char *value)
 		return 0;
 	case OPT_INT:
 		if (num_int(value, INT64_MIN, INT64_MAX, &n, p->e) < 0)
-			return err_wrap(p->e, "invalid argument for --%s", o->name);
+			return bad_value(p, o);
 		*(int64_t *)at = n;
 		return 0;
 	case OPT_TYPES:
@@ -110,8 +116,10 @@ static int parse_long(struct parse *p, char *word, char *next)
 		return opt_set(p, o, value);
 	if (is_bool(o))
 		return opt_set(p, o, "true");
-	if (!next)
-		return err_set(p->e, EINVAL, "flag needs an argument: --%s", o->name);
+	if (!next) {
+		err_set(p->e, EINVAL, "flag needs an argument: --%s", o->name);
+		return err_exit(p->e, 16);
+	}
 	int r = opt_set(p, o, next);
 
 	return r < 0 ? r : 1;
@@ -135,8 +143,10 @@ static int parse_letters(struct parse *p, char *word, char *next)
 		}
 		if (c[1])
 			return opt_set(p, o, c[1] == '=' ? c + 2 : c + 1);
-		if (!next)
-			return err_set(p->e, EINVAL, "flag needs an argument: '%c' in %s", *c, word);
+		if (!next) {
+			err_set(p->e, EINVAL, "flag needs an argument: '%c' in %s", *c, word);
+			return err_exit(p->e, 16);
+		}
 		int r = opt_set(p, o, next);
 
 		return r < 0 ? r : 1;

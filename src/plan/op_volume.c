@@ -42,10 +42,10 @@ static int create(struct task *t, const struct volume *v)
 	auto_free char *labels = NULL;
 
 	TRY(project_hash_volume(t->a->p, v, hash, &t->e));
-	labels = op_labels(t->a->p, &v->labels, "volume", v->key, hash);
+	labels = v->outside ? NULL : op_labels(t->a->p, &v->labels, "volume", v->key, hash);
 
 	const struct volume_row row = {
-		.name = (char *)v->name, .project = (char *)t->a->p->name, .key = (char *)v->key,
+		.name = (char *)v->name, .project = (char *)(v->outside ? NULL : t->a->p->name), .key = (char *)v->key,
 		.driver = (char *)(v->driver ? v->driver : "local"), .options = options, .labels = labels, .hash = hash,
 		.created_ns = time_now_ns(),
 	};

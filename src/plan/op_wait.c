@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "engine/container/container.h"
 #include "engine/container/log.h"
 #include "engine/monitor/control.h"
@@ -24,6 +25,8 @@
 
 enum { TAIL_LINES = 10, TAIL_MAX = 2048, PROBE_MAX = 512 };
 #define SECOND INT64_C(1000000000)
+/* `up --wait`: what has no health check has to run for so long, so that what fails as it starts is seen. docker compose looks at it as late. */
+#define SETTLED (SECOND / 2)
 
 /* What the specs say, read once: by container id. */
 struct facts {
@@ -136,6 +139,17 @@ static int look_exited(struct task *t, const struct ctr_row *c)
 	return failed(t, c, "container %s exited (%lld)", c->name, (long long)c->exit_code);
 }
 
+/* 1, or 0 and it will be looked at again */
+static int look_settled(struct task *t, const struct ctr_row *c)
+{
+	int64_t left = c->started_ns + SETTLED - time_now_ns();
+
+	if (t->op->phase != PHASE_LAST || left <= 0 || left > SETTLED)
+		return 1;
+	watch_arm(&t->a->recheck, left);
+	return 0;
+}
+
 static int look_running(struct task *t, const struct ctr_row *c, bool need_check)
 {
 	if (c->state == CTR_EXITED || c->state == CTR_DEAD)
@@ -143,7 +157,7 @@ static int look_running(struct task *t, const struct ctr_row *c, bool need_check
 	if (c->state != CTR_RUNNING)
 		return 0;
 	if (!facts_of(t, c->id)->health)
-		return need_check ? failed(t, c, "container %s has no healthcheck configured", c->name) : 1;
+		return need_check ? failed(t, c, "container %s has no healthcheck configured", c->name) : look_settled(t, c);
 	if (c->health == HEALTH_UNHEALTHY)
 		return failed(t, c, "container %s is unhealthy", c->name);
 	return c->health == HEALTH_HEALTHY;

@@ -116,6 +116,8 @@ static int plan_volume(struct builder *b, const struct volume *v, struct err *e)
 	}
 	TRY(project_hash_volume(b->p, v, hash, e));
 	if (row && !row->deleting) {
+		if (v->outside)
+			return 0;
 		if (!streq0(row->project, b->p->name))
 			strv_addf(&b->plan->warnings, "volume \"%s\" already exists but was not created by this project; "
 				  "use 'external: true' to use an existing volume", v->name);

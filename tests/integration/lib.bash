@@ -38,7 +38,7 @@ teardown() {
 # A project that has only networks or volumes left is in no list of projects.
 take_all_down() {
 	local p
-	for p in $(gantry ls -aq 2>/dev/null); do gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
+	for p in $(gantry ls -aq 2>/dev/null); do COMPOSE_PROFILES='*' gantry -p "$p" down -v -t 0 --remove-orphans >/dev/null 2>&1; done
 	gantry network ls -q 2>/dev/null | xargs -r gantry network rm -f >/dev/null 2>&1
 	gantry volume ls -q 2>/dev/null | xargs -r gantry volume rm -f >/dev/null 2>&1
 	return 0
