@@ -27,7 +27,7 @@ int container_seccomp(const struct dirs *d, const struct ctr_spec *s, struct err
 void container_mount_points(struct strv *ret);
 /* Tells of it in docker's words ("create", "destroy"), in the transaction that does it. What happens while it runs is the monitor's to tell. */
 struct cJSON;
-/* What every event of a container tells: image, name, and its labels but for the project's own. Caller frees. */
+/* What every event of a container tells: name, image, and its labels but for the project's own. Caller frees. */
 struct cJSON *container_event_attributes(const struct ctr_spec *s);
 int container_event(struct db *db, const char *action, const struct ctr_spec *s, struct err *e);
 int container_load_spec(const struct dirs *d, const char *id, struct ctr_spec **ret, struct err *e);

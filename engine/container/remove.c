@@ -56,8 +56,8 @@ struct cJSON *container_event_attributes(const struct ctr_spec *s)
 {
 	struct cJSON *o = json_object();
 
-	json_add_str(o, "image", s->image_ref);
 	json_add_str(o, "name", s->name);
+	json_add_str(o, "image", s->image_ref);
 	for (size_t i = 0; i < s->labels.n; i++) {
 		auto_free char *key = xstrndup(s->labels.v[i], strcspn(s->labels.v[i], "="));
 

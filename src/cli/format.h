@@ -2,9 +2,7 @@
  *
  * cli/format.h - --format table|json|TEMPLATE over rows that are JSON objects
  *
- * Templates are the part of Go's text/template that people use with docker: {{.Field}}, {{.A.B}}, {{json .}}, {{json .Field}},
- * {{upper|lower|len|title .Field}}, "table TEMPLATE" for a heading and columns, \t and \n. Anything else is an error that
- * names it.
+ * Templates: cli/template.h, and "table TEMPLATE" for a heading and columns.
  */
 #pragma once
 #include "base/auto.h"

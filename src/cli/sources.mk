@@ -44,6 +44,8 @@ libcli_a_SOURCES = \
 	src/cli/run_plan.h \
 	src/cli/table.c \
 	src/cli/table.h \
+	src/cli/template.c \
+	src/cli/template.h \
 	src/cli/cmd_build.c \
 	src/cli/cmd_commit.c \
 	src/cli/cmd_completion.c \
@@ -83,3 +85,12 @@ libcli_a_SOURCES = \
 	src/cli/cmd_network.c \
 	src/cli/cmd_inspect.c \
 	src/cli/cmd_wait.c
+
+check_PROGRAMS += tests/unit/test_template tests/unit/test_port_view
+TESTS += tests/unit/test_template tests/unit/test_port_view
+tests_unit_test_template_SOURCES = tests/unit/test_template.c src/cli/template.c src/cli/template.h
+tests_unit_test_template_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_template_LDADD = libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_port_view_SOURCES = tests/unit/test_port_view.c src/cli/port_view.c src/cli/port_view.h
+tests_unit_test_port_view_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_port_view_LDADD = libbase.a $(CJSON_LIBS) $(MD_LIBS) $(CMOCKA_LIBS)

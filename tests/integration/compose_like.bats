@@ -144,7 +144,7 @@ states() { gantry ps -a --format '{{.Service}} {{.State}}' | sort | xargs; }
 	is "create start kill die stop start restart kill die destroy" eval 'jq -r .action out | xargs'
 	is '{"image":"tiny:1","my":"label","name":"ev-a-1"}' jq -cS 'select(.action == "create").attributes' out
 	is '0 137' eval 'jq -r "select(.action == \"die\").attributes|.execDuration + \" \" + .exitCode" out | tail -n 1'
-	gantry events --since "$from" --until "$(date +%s.%N)" | grep -E '^20[0-9-]+ [0-9:.]+ container start [0-9a-f]{64} \(image=tiny:1, name=ev-a-1, my=label\)$'
+	gantry events --since "$from" --until "$(date +%s.%N)" | grep -E '^20[0-9-]+ [0-9:.]+ container start [0-9a-f]{64} \(name=ev-a-1, image=tiny:1, my=label\)$'
 }
 
 @test "run -v: a volume that the file does not declare is one of no project" {
