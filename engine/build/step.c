@@ -114,7 +114,7 @@ int step_layer_take(struct step_env *s, struct err *e)
 	if (s->taken || !image_driver_copies(s->driver))
 		return 0;
 	dir = open_dir(path, e);
-	TRY(dir < 0 ? dir : image_root_changes(s->dirs, s->driver, s->layers, path, dir, "upper", e));
+	TRY(dir < 0 ? dir : image_root_changes(s->dirs, s->driver, s->layers, path, true, dir, "upper", e));
 	s->taken = true;
 	return 0;
 }
@@ -346,6 +346,9 @@ _Noreturn void step_main(struct step_env *s)
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NAME, "gantry-step");
 	if (kinds[s->t->kind](s, &e) < 0 || finish(s, &e) < 0) {
+		if (e.code == ENOSPC)
+			err_hint(&e, "make room where '%s' is ('gantry gc' and 'gantry image prune' remove what nobody uses), or choose another folder with --root",
+				s->dirs->root);
 		(void)wire_send_err(s->sock, &e, &lost);
 		_exit(1);
 	}

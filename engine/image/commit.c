@@ -90,7 +90,7 @@ static int copy_changes(struct load *l, const struct image_commit *how, char dif
 	const char *said;
 
 	FP("image.commit.copy", e);
-	if (image_root_changes(l->dirs, how->driver, how->layers, how->folder, l->tmp, "0", e) < 0)
+	if (image_root_changes(l->dirs, how->driver, how->layers, how->folder, false, l->tmp, "0", e) < 0)
 		return err_wrap(e, "copy what the container changed");
 	copy = openat(l->tmp, "0", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (copy < 0)

@@ -37,11 +37,12 @@ enum { CACHE_MAX = 4096, CACHE_VERSION = 2 };
 static int probe_overlay(const char *dir, struct err *e);
 
 /* What overlayfs keeps apart already. */
-static int upper_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+static int upper_changes(const struct dirs *d, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e)
 {
 	auto_free char *upper = path_join(folder, "upper");
 
-	(void)d, (void)layers;
+	(void)d, (void)layers, (void)last;
 	return file_copy_tree(AT_FDCWD, upper, todir, name, e);
 }
 
@@ -59,8 +60,9 @@ static const struct driver {
 	/* FOLDER/root; NULL: layers are mounted where they are used */
 	int (*root)(const struct dirs *d, const struct strv *layers, const char *folder, struct err *e);
 	int (*view)(const struct dirs *d, const struct strv *layers, const char *on, struct err *e);
-	/* changes since the root was made, into NAME of TODIR */
-	int (*changes)(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e);
+	/* changes since the root was made, into NAME of TODIR; LAST: the root is not used any more */
+	int (*changes)(const struct dirs *d, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e);
 } drivers[] = {
 	{ "overlay", WHITEOUT_DEVICE, probe_overlay, NULL, NULL, upper_changes },
 	{ "btrfs", WHITEOUT_FILE, snapshot_probe, snapshot_root, snapshot_view, snapshot_changes },
@@ -222,9 +224,10 @@ int image_root_view(const struct dirs *d, const char *driver, const struct strv 
 	return driver_of(driver)->view(d, layers, on, e);
 }
 
-int image_root_changes(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+int image_root_changes(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e)
 {
-	return driver_of(driver)->changes(d, layers, folder, todir, name, e);
+	return driver_of(driver)->changes(d, layers, folder, last, todir, name, e);
 }
 
 /* root/driver: three lines, key, driver, why not another. */

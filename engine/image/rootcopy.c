@@ -140,7 +140,7 @@ int rootcopy_view(const struct dirs *d, const struct strv *layers, const char *o
 	return TAKE_FD(fd);
 }
 
-int rootcopy_difference(const char *folder, const struct since *was, int todir, const char *name, struct err *e)
+int rootcopy_difference(const char *folder, const struct since *was, bool last, int todir, const char *name, struct err *e)
 {
 	auto_free char *path = path_join(folder, "root");
 	auto_close int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), out = -1;
@@ -152,10 +152,11 @@ int rootcopy_difference(const char *folder, const struct since *was, int todir, 
 	out = openat(todir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (out < 0)
 		return err_sys(e, "open '%s'", name);
-	return since_changes(root, was, out, e);
+	return since_changes(root, was, last, out, e);
 }
 
-int rootcopy_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+int rootcopy_changes(const struct dirs *d, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e)
 {
 	auto_free char *list = path_join(folder, BEFORE);
 	AUTO(since_free) struct since *was = NULL;
@@ -166,5 +167,5 @@ int rootcopy_changes(const struct dirs *d, const struct strv *layers, const char
 			err_hint(e, "the container was made before this was kept: recreate it (up --force-recreate), or export it");
 		return -e->code;
 	}
-	return rootcopy_difference(folder, was, todir, name, e);
+	return rootcopy_difference(folder, was, last, todir, name, e);
 }

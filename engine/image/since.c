@@ -328,10 +328,10 @@ static int put_markers(const struct diff *d, int out, struct err *e)
 	return 0;
 }
 
-int since_changes(int dirfd, const struct since *was, int out, struct err *e)
+int since_changes(int dirfd, const struct since *was, bool last, int out, struct err *e)
 {
 	AUTO_DONE(diff_done) struct diff d = { 0 };
-	const struct file_copy_how how = { .merge = true, .skip = is_unwanted, .skip_arg = &d };
+	const struct file_copy_how how = { .merge = true, .skip = is_unwanted, .skip_arg = &d, .link = last };
 	bool changed = false;
 
 	TRY(compare(&d, dirfd, "", was, 0, &changed, e));

@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "base/auto.h"
+#include <stdbool.h>
 
 struct err;
 struct since;
@@ -21,5 +22,5 @@ int since_load(const char *path, struct since **ret, struct err *e);
 /* Returns when whatever changes from now on gets another ctime than what changed before, on the file system of FOLDER. */
 int since_settle(const char *folder, struct err *e);
 /* The difference of the tree DIRFD from what it WAS (NULL: empty) into the folder OUT, which is empty: a layer with whiteouts as files (layer.h).
- * Hard links between entries stay. Sockets are left out. */
-int since_changes(int dirfd, const struct since *was, int out, struct err *e);
+ * Hard links between entries stay. Sockets are left out. LAST: the tree is not used any more, its files may become the layer's. */
+int since_changes(int dirfd, const struct since *was, bool last, int out, struct err *e);

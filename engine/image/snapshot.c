@@ -149,7 +149,8 @@ int snapshot_view(const struct dirs *d, const struct strv *layers, const char *o
 	return fd < 0 ? err_sys(e, "open '%s'", from) : fd;
 }
 
-int snapshot_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e)
+int snapshot_changes(const struct dirs *d, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e)
 {
 	AUTO(since_free) struct since *was = NULL;
 
@@ -161,5 +162,5 @@ int snapshot_changes(const struct dirs *d, const struct strv *layers, const char
 			return err_sys(e, "open '%s', of which the root is a snapshot", from);
 		TRY(since_read(fd, &was, e));
 	}
-	return rootcopy_difference(folder, was, todir, name, e);
+	return rootcopy_difference(folder, was, last, todir, name, e);
 }

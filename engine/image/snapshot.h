@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "base/auto.h"
+#include <stdbool.h>
 
 struct dirs;
 struct err;
@@ -16,4 +17,5 @@ int snapshot_probe(const char *dir, struct err *e);
 /* Rows of driver.c. FOLDER/root is a snapshot, without layers a folder; what it was is images/flat/CHAINID, as a snapshot has the inodes of its source. */
 int snapshot_root(const struct dirs *d, const struct strv *layers, const char *folder, struct err *e);
 int snapshot_view(const struct dirs *d, const struct strv *layers, const char *on, struct err *e);
-int snapshot_changes(const struct dirs *d, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e);
+int snapshot_changes(const struct dirs *d, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e);

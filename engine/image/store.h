@@ -49,8 +49,10 @@ int image_root_make(const struct dirs *d, const char *driver, const struct strv 
 /* What LAYERS (at least one) are together, to read only: a descriptor. ON is an empty folder that may be filled for it. Drivers that copy. */
 int image_root_view(const struct dirs *d, const char *driver, const struct strv *layers, const char *on, struct err *e);
 /* What was changed in the root in FOLDER since it was made: a layer in the driver's form, made as NAME of TODIR, where nothing or (drivers that copy) an
- * empty folder is. Nobody changes the root meanwhile. */
-int image_root_changes(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, int todir, const char *name, struct err *e);
+ * empty folder is. Nobody changes the root meanwhile; LAST: nor ever
+ * again, so that its files may become the layer's. */
+int image_root_changes(const struct dirs *d, const char *driver, const struct strv *layers, const char *folder, bool last, int todir, const char *name,
+	struct err *e);
 /* One layer into the folder DIRFD, which (OVER) has those below it already. */
 int image_layer_merge(const struct dirs *d, const char *chain_id, bool over, int dirfd, struct err *e);
 /* A container's root is a folder of its own (copy, btrfs), not layers that are mounted. NULL: overlay. */

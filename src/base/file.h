@@ -44,6 +44,8 @@ struct file_copy_how {
 	gid_t gid;
 	file_skip_fn *skip;  /* what is left out, NULL: nothing */
 	const void *skip_arg;
+	bool link;           /* files that are not empty get another name instead of a copy, where both sides are on one file system: the
+	                      * source is given up */
 };
 /* Copies what FROM (O_PATH or more) is to TO of TODIR; "." is the folder TODIR itself. */
 int file_copy_object(int from, int todir, const char *to, const struct file_copy_how *how, struct err *e);

@@ -323,6 +323,14 @@ static int copy_link(struct copy *c, const struct entry *n)
 	return errno == EMLINK || errno == ENAMETOOLONG ? 0 : fail_at(c, errno, n->path, "link");
 }
 
+/* false: it has to be copied. */
+static bool give_up(struct copy *c, const struct entry *n)
+{
+	char path[FD_PATH];
+
+	return c->how->link && n->st.st_size > 0 && linkat(AT_FDCWD, fd_path(n->fd, path), c->to, n->to, AT_SYMLINK_FOLLOW) == 0;
+}
+
 /* Makes the folder and goes into both sides. */
 static int enter(struct copy *c, const struct entry *n)
 {
@@ -383,7 +391,7 @@ static int copy_entry(struct copy *c, struct entry *n)
 	else if (S_ISDIR(n->st.st_mode))
 		r = enter(c, n);
 	else if ((r = copy_link(c, n)) == 0)
-		r = S_ISREG(n->st.st_mode) ? copy_file(c, n) : copy_special(c, n);
+		r = !S_ISREG(n->st.st_mode) ? copy_special(c, n) : give_up(c, n) ? 0 : copy_file(c, n);
 	if (n->fd >= 0)
 		close(n->fd);
 	return r < 0 ? r : 0;

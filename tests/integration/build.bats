@@ -228,3 +228,38 @@ Y
 	[ "$(gantry exec -T a cat /f)" = v2 ]
 	gantry down -t 0 --rmi local
 }
+
+teardown() {
+	take_all_down
+	if mountpoint -q "$T/disk"; then umount "$T/disk"; fi
+}
+
+@test "a full disk ends a build with what was in the way; nothing half is left, and with room it goes on" {
+	command -v mkfs.ext4 >/dev/null || skip "no mkfs.ext4"
+	mkdir -p "$T/disk" "$T/full"
+	head -c 24M /dev/urandom >"$T/full/big"
+	for d in overlay copy; do
+		truncate -s 64M "$T/disk.img"
+		mkfs.ext4 -q "$T/disk.img"
+		mount -o loop "$T/disk.img" "$T/disk" || skip "no loop devices"
+		export GANTRY_ROOT=$T/disk/root GANTRY_RUN=$T/disk-run GANTRY_STORAGE=$d
+		gantry image import "$T/image" tiny:1 >/dev/null
+		printf 'FROM tiny:1\nRUN echo first >/first\nCOPY big /data/\n' >"$T/full/Dockerfile"
+		fallocate -l 32M "$T/disk/ballast"
+		run gantry image build -t full:1 "$T/full"
+		[ "$status" = 1 ]
+		[[ $output == *"failed to solve: "*"/data/big': write: No space left on device"*"hint: make room where '$GANTRY_ROOT' is"* ]] || { echo "$output"; false; }
+		printf 'FROM tiny:1\nRUN echo first >/first\nRUN cat /dev/zero >/zeros\n' >"$T/full/Dockerfile.run"
+		run gantry image build -f "$T/full/Dockerfile.run" "$T/full"
+		[ "$status" = 1 ]
+		[[ $output == *"No space left on device"*'process "/bin/sh -c cat /dev/zero >/zeros" did not complete successfully: exit code: 1'* ]] || { echo "$output"; false; }
+		gantry fsck -q
+		is "" find "$GANTRY_ROOT/containers" "$GANTRY_ROOT/images/tmp" -mindepth 1
+		rm "$T/disk/ballast"
+		run gantry image build --progress plain -t full:1 "$T/full"
+		[ "$status" = 0 ] && [[ $output == *CACHED* ]] || { echo "$output"; false; }
+		gantry fsck -q
+		umount "$T/disk"
+		rm "$T/disk.img"
+	done
+}

@@ -61,7 +61,7 @@ static int open_at(const char *name)
 }
 
 /* BEFORE makes a tree, CHANGE changes it: the layer is WANT. The state goes through a file, as for containers. */
-static void check(const char *before, const char *change, const char *want)
+static void check_as(const char *before, const char *change, const char *want, bool last)
 {
 	auto_free char *file = xasprintf("%s/before", dir);
 	auto_close int root = -1, out = -1;
@@ -78,10 +78,16 @@ static void check(const char *before, const char *change, const char *want)
 	assert_int_equal(since_settle(dir, &e), 0);
 	sh(change);
 	out = open_at("out");
-	if (since_changes(root, was, out, &e) < 0)
+	if (since_changes(root, was, last, out, &e) < 0)
 		fail_msg("%s", err_text(&e));
 	list(out, "", &got);
 	assert_string_equal(got.s, want);
+}
+
+static void check(const char *before, const char *change, const char *want)
+{
+	check_as(before, change, want, true);
+	check_as(before, change, want, false);
 }
 
 #define TREE "cd root; mkdir -p a/b c; echo 1 >a/one; echo 2 >a/b/two; echo 1 >c/one; ln a/one a/link; ln -s one a/sym; echo n >'a/x\ny'"
