@@ -40,7 +40,39 @@ lines() { # FILE OF ACKNOWLEDGED
 	[ "$n" -ge "${acked:-0}" ] || die "acknowledged lines are lost"
 }
 
+serve() { # CONFIG
+	docker-registry serve "$1" >/run/registry.log 2>&1 &
+	until curl -sf http://127.0.0.1:5990/v2/ >/dev/null; do sleep 0.2; done
+}
+whole() { gantry fsck || die "fsck after the cut"; }
+# nothing_left LAYERS: the store has so many layers, and nothing of what was cut
+nothing_left() {
+	local left
+	gantry gc
+	left=$(ls -A "$GANTRY_ROOT"/{containers,tmp,trash,images/tmp} 2>/dev/null | grep -v ':$' | grep . || true)
+	[ -z "$left" ] || die "left: $left"
+	[ "$(ls "$GANTRY_ROOT/images/layers" | wc -l)" = "$1" ] || die "layers: $(ls "$GANTRY_ROOT/images/layers")"
+	[ -z "$(find "$GANTRY_ROOT/images" -name '*.part')" ] || die "parts are left"
+}
+
 case $1 in
+pull)
+	serve "$2"
+	(until find "$GANTRY_ROOT/images" -name '*.part' -size +1k 2>/dev/null | grep -q .; do sleep 0.1; done; say part) &
+	gantry image pull -q 127.0.0.1:5990/cut/big:1
+	say pulled
+	sleep 600 ;;
+check-pull)
+	serve "$2"
+	whole
+	parts=$(find "$GANTRY_ROOT/images" -name '*.part' -size +1k 2>/dev/null | wc -l)
+	gantry image pull -q 127.0.0.1:5990/cut/big:1 || die "the second pull"
+	say "parts $parts, answers: $(grep -o 'http.response.status=[0-9]*' /run/registry.log | sort | uniq -c | xargs)"
+	[ "$parts" = 0 ] || grep -q 'status=206' /run/registry.log || die "nothing was resumed"
+	gantry fsck || die "fsck"
+	gantry image rm 127.0.0.1:5990/cut/big:1
+	nothing_left 0
+	say checked ;;
 import) # the cut comes at any time
 	image
 	gantry image import --change 'CMD ["sleep", "100000"]' root tiny:1 >/dev/null
