@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/build/add.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static int add_archive(struct step_env *s, int fd, size_t number, const struct c
 		return err_sys(e, "open what was unpacked");
 	into.chmod = NULL;
 	into.keep_owner = true; /* --chown is only for folders that are made on the way, as BuildKit has it */
-	into.replace = true;
+	into.archive = true;
 	if (!str_ends(into.dest, "/"))
 		into.as_folder = true;
 	strv_add(&top, "/");
@@ -117,6 +118,21 @@ int add_archives(struct step_env *s, const struct select_from *from, struct sele
 	return 0;
 }
 
+/* "%20" and the like, in place; one that is no number stays as it is. */
+static void percent_decode(char *s)
+{
+	char *to = s;
+
+	for (const char *p = s; *p; p++) {
+		const char hex[] = { p[0] == '%' ? p[1] : '\0', p[0] == '%' && p[1] ? p[2] : '\0', '\0' };
+		bool code = isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1]) && !streq(hex, "00");
+
+		*to++ = code ? (char)strtol(hex, NULL, 16) : *p;
+		p += code ? 2 : 0;
+	}
+	*to = '\0';
+}
+
 /* The name that a URL's file gets. */
 static char *url_name(const char *url)
 {
@@ -125,6 +141,7 @@ static char *url_name(const char *url)
 
 	path = path ? strchr(path + 3, '/') : NULL;
 	bare = xstrndup(path ? path : "", path ? strcspn(path, "?#") : 0);
+	percent_decode(bare);
 	return xstrdup(*path_base(bare) && !str_ends(bare, "/") && *bare ? path_base(bare) : "__unnamed__");
 }
 

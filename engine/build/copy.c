@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "base/strv.h"
 #include "engine/build/select.h"
+#include "engine/image/layer.h"
 
 enum { HOPS = 255, XATTR_BYTES = 64 << 10, COPY_BLOCK = 256 << 10 };
 
@@ -287,7 +288,7 @@ static int make_room(const struct copy_to *to, int dir, const char *name, const 
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "'%s'", shown);
-	if (S_ISDIR(st.st_mode) && to->replace) {
+	if (S_ISDIR(st.st_mode) && to->archive) {
 		int r = file_remove_tree(dir, name, e);
 
 		return r < 0 ? r : 0;
@@ -365,23 +366,49 @@ static int put_file(struct copier *c, const struct pick *k, int top, const char 
 	return 0;
 }
 
+static int not_a_folder(const struct copier *c, const struct pick *k, struct err *e)
+{
+	auto_free char *dest = path_clean(c->to->dest);
+
+	return err_set(e, ENOTDIR, "cannot copy to non-directory: %s/%s", streq(dest, "/") ? "" : dest, k->rel);
+}
+
+/* A folder on the way to what an archive names: it stays as it is, be it reached by a link. */
+static int put_unnamed(const struct copier *c, const struct pick *k, int top, int dir, const char *name, struct err *e)
+{
+	AUTO_ERR(none);
+	auto_close int there = path_open_in(top, k->rel, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, &none);
+	int fd;
+
+	if (there >= 0)
+		return 0;
+	err_clear(&none);
+	fd = make_one(dir, name, 0, 0, &none);
+	if (fd < 0)
+		return not_a_folder(c, k, e);
+	close(fd);
+	return 0;
+}
+
+static bool is_unnamed(const struct copier *c, const struct pick *k)
+{
+	return c->to->archive && S_ISDIR(k->st.st_mode) && k->st.st_uid == LAYER_UNNAMED;
+}
+
 static int put_dir(struct copier *c, const struct pick *k, int dir, const char *name, struct err *e)
 {
 	struct stat st;
 	uid_t uid;
 	gid_t gid;
 
-	if (c->to->replace && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+	if (c->to->archive && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
 		(void)unlinkat(dir, name, 0);
 	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make folder '%s'", k->rel);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, "'%s'", k->rel);
-	if (!S_ISDIR(st.st_mode)) {
-		auto_free char *dest = path_clean(c->to->dest);
-
-		return err_set(e, ENOTDIR, "cannot copy to non-directory: %s/%s", streq(dest, "/") ? "" : dest, k->rel);
-	}
+	if (!S_ISDIR(st.st_mode))
+		return not_a_folder(c, k, e);
 
 	auto_close int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_ERR(ignored);
@@ -405,13 +432,13 @@ static int open_parent(int top, const char *rel, int *ret, const char **ret_name
 	return *ret < 0 ? *ret : 0;
 }
 
-static void set_times(const struct item *item, int top)
+static void set_times(const struct copier *c, const struct item *item, int top)
 {
 	for (size_t i = item->n; i-- > 0;) {
 		const struct pick *k = &item->v[i];
 		const struct timespec times[2] = { k->st.st_mtim, k->st.st_mtim };
 		AUTO_ERR(ignored);
-		auto_close int fd = S_ISDIR(k->st.st_mode) ?
+		auto_close int fd = S_ISDIR(k->st.st_mode) && !is_unnamed(c, k) ?
 			path_open_in(top, *k->rel ? k->rel : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, &ignored) : -1;
 
 		if (fd >= 0)
@@ -434,14 +461,16 @@ static int copy_folder(struct copier *c, const struct item *item, struct err *e)
 		const char *name;
 
 		TRY(open_parent(top, k->rel, &dir, &name, e));
-		TRY(S_ISDIR(k->st.st_mode) ? put_dir(c, k, dir, name, e) : put_file(c, k, top, k->rel, dir, name, e));
+		TRY(is_unnamed(c, k)       ? put_unnamed(c, k, top, dir, name, e) :
+		    S_ISDIR(k->st.st_mode) ? put_dir(c, k, dir, name, e) :
+					     put_file(c, k, top, k->rel, dir, name, e));
 	}
 	if (c->from->parents) { /* the virtual top */
 		struct item below = { .v = item->v + 1, .n = item->n - 1 };
 
-		set_times(&below, top);
+		set_times(c, &below, top);
 	} else {
-		set_times(item, top);
+		set_times(c, item, top);
 	}
 	return 0;
 }

@@ -22,7 +22,7 @@ struct copy_to {
 	gid_t gid;
 	const char *chmod;        /* octal or symbolic, NULL */
 	bool keep_owner;          /* what is copied keeps its owner nevertheless */
-	bool replace;             /* archives: what is in the way goes, folders too */
+	bool archive;             /* what is in the way goes, folders too; a folder that it does not name (LAYER_UNNAMED) stays as it is */
 	bool as_folder;           /* DEST is a folder whatever it ends in (archives) */
 };
 int copy_selection(const struct select_from *from, const struct selection *s, const struct copy_to *to, struct err *e);

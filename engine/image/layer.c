@@ -109,8 +109,11 @@ static int parent_step(struct unpacker *x, int *fd, const char *path, const char
 	AUTO_ERR(missing);
 	int next = path_open_in(x->u->rootfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, &missing);
 
-	if (next == -ENOENT && mkdirat(*fd, name, 0755) == 0)
+	if (next == -ENOENT && mkdirat(*fd, name, 0755) == 0) {
+		if (x->u->plain && !x->u->no_owner && fchownat(*fd, name, LAYER_UNNAMED, LAYER_UNNAMED, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_sys(e, "owner of folder '%s'", name);
 		next = openat(*fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (next < 0) {
 		auto_free char *shown = str_visible(path, strlen(path));
 

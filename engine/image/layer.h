@@ -18,8 +18,11 @@
 #include "engine/image/tree.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct err;
+/* Owner of the folders that a plain archive has files in but does not name: the user of it says what they are. */
+#define LAYER_UNNAMED ((uid_t)-2)
 enum { LAYER_PATH_MAX = 4095, LAYER_XATTRS_MAX = 1 << 20 /* bytes of an entry's names and values */ };
 
 struct layer_unpack {

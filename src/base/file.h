@@ -42,6 +42,7 @@ struct file_copy_how {
 	bool set_owner;      /* all of it belongs to UID and GID */
 	uid_t uid;
 	gid_t gid;
+	uid_t unsaid;        /* folders of this owner are root's, and keep their attributes where they are there already; 0: none */
 	file_skip_fn *skip;  /* what is left out, NULL: nothing */
 	const void *skip_arg;
 	bool link;           /* files that are not empty get another name instead of a copy, where both sides are on one file system: the

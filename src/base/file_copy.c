@@ -37,7 +37,7 @@ struct frame {
 	struct stat st;  /* of the source */
 	dev_t to_dev;
 	ino_t to_ino;
-	bool was_there;  /* the copy's root is a folder that keeps its attributes */
+	bool was_there;  /* a folder that keeps its attributes */
 };
 struct copy {
 	struct frame *v;
@@ -55,6 +55,7 @@ struct entry {
 	struct stat st;
 	int fd;           /* O_PATH of the source, -1: not yet */
 	bool may_exist;   /* a folder that is there already is filled */
+	bool unsaid;      /* a folder nobody described */
 };
 
 static int fail_at(struct copy *c, int code, const char *path, const char *what)
@@ -345,7 +346,7 @@ static int enter(struct copy *c, const struct entry *n)
 	if (mkdirat(c->to, n->to, 0700) == 0)
 		f.was_there = false;
 	else if (errno == EEXIST && n->may_exist)
-		f.was_there = !c->n && c->how->keep_root;
+		f.was_there = n->unsaid || (!c->n && c->how->keep_root);
 	else
 		return fail_at(c, errno, n->path, "make folder");
 	to = openat(c->to, n->to, FLAGS);
@@ -375,6 +376,9 @@ static int look(struct copy *c, struct entry *n)
 		n->fd = openat(c->from, n->from, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (n->fd < 0 || fstat(n->fd, &n->st) < 0)
 		return fail_at(c, errno, n->path, "open");
+	n->unsaid = c->how->unsaid && S_ISDIR(n->st.st_mode) && n->st.st_uid == c->how->unsaid;
+	if (n->unsaid)
+		n->st.st_uid = n->st.st_gid = 0;
 	if (c->how->set_owner) {
 		n->st.st_uid = c->how->uid;
 		n->st.st_gid = c->how->gid;

@@ -21,6 +21,7 @@
 #include "engine/container/container.h"
 #include "engine/container/user.h"
 #include "engine/container/view.h"
+#include "engine/image/layer.h"
 #include "engine/image/program.h"
 #include "engine/image/store.h"
 #include "state/container_store.h"
@@ -298,6 +299,7 @@ static int copy_archive(const struct unpacked *u, const struct side *to, struct 
 		return err_instead(e, ENOTDIR, "destination '%s' must be a directory", to->text);
 	TRY(check_writable(to, &t, e));
 	how->merge = how->replace = how->keep_root = true;
+	how->unsaid = LAYER_UNNAMED;
 	return file_copy_object(u->files, t.dir, ".", how, e);
 }
 

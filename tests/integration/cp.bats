@@ -65,6 +65,10 @@ in_a() { gantry exec -T --index 1 a sh -c "$1"; }
 	gantry cp --index 1 d a:/d
 	[ "$(gantry cp --index 1 a:/d - | tar -tf - | sort | xargs)" = "d/ d/e/ d/e/two d/hard d/link d/one" ]
 	[ "$(gantry cp --index 1 a:/d/one - | tar -xOf -)" = 1 ]
+	gantry exec -T --index 1 a sh -c 'mkdir -m 711 /srv/named; chown 3:4 /srv/named'
+	mkdir -p named && echo 1 >named/one
+	tar -cf - named/one | gantry cp - a:/srv
+	[ "$(gantry exec -T --index 1 a stat -c '%a %u:%g' /srv/named)" = "711 3:4" ] # the archive does not name the folder
 	tar -cf - d | gantry cp - a:/srv
 	[ "$(gantry exec -T --index 2 a cat /srv/d/e/two)" = 2 ]
 	run sh -c 'echo garbage | gantry cp - a:/srv'
