@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "engine/build/gofmt.h"
 #include "engine/build/words.h"
 
 #define BOM "\xef\xbb\xbf"
@@ -234,13 +235,38 @@ static const char *cut_flags(const char *rest, struct strv *ret)
 	}
 }
 
+/* Length of the list at TEXT: to the bracket that closes it. What follows is not looked at, as a Go decoder has it. */
+static size_t list_len(const char *text)
+{
+	bool quoted = false;
+	int depth = 0;
+	size_t n = 0;
+
+	for (; text[n]; n++) {
+		if (quoted && text[n] == '\\' && text[n + 1])
+			n++;
+		else if (text[n] == '"')
+			quoted = !quoted;
+		else if (!quoted && text[n] == '[')
+			depth++;
+		else if (!quoted && text[n] == ']' && --depth == 0)
+			return n + 1;
+	}
+	return n;
+}
+
 /* 1: a list of strings; 0: not JSON. */
 static int json_words(const char *text, struct strv *ret, struct err *e)
 {
 	AUTO(json_free) struct cJSON *j = NULL;
 	AUTO_ERR(not_json);
 
-	if (*text != '[' || json_parse(text, strlen(text), "list", &j, &not_json) < 0 || !json_is_array(j))
+	if (*text != '[')
+		return 0;
+
+	auto_free char *raw = xstrndup(text, list_len(text)), *list = str_utf8_repaired(raw);
+
+	if (json_parse(list, strlen(list), "list", &j, &not_json) < 0 || !json_is_array(j))
 		return 0;
 	for (const struct cJSON *c = json_first(j); c; c = json_next(c)) {
 		if (!json_value_str(c)) {
@@ -296,9 +322,12 @@ static int pairs(struct instr *i, const char *text, char escape, struct err *e)
 		i->legacy = true;
 		return 0;
 	}
-	for (size_t k = 0; k < i->args.n; k++)
-		if (!strchr(i->args.v[k], '='))
-			return err_set(e, EINVAL, "Syntax error - can't find = in \"%s\". Must be of the form: name=value", i->args.v[k]);
+	for (size_t k = 0; k < i->args.n; k++) {
+		auto_free char *shown = strchr(i->args.v[k], '=') ? NULL : go_quoted(i->args.v[k]);
+
+		if (shown)
+			return err_set(e, EINVAL, "Syntax error - can't find = in %s. Must be of the form: name=value", shown);
+	}
 	return 0;
 }
 
@@ -366,7 +395,6 @@ static int read_instr(struct instr *i, const char *line, char escape, struct err
 {
 	size_t n = strcspn(line, " \t\v\f\r\n");
 	const char *near = NULL, *rest = line + n + strspn(line + n, " \t\v\f\r\n");
-	bool nested;
 
 	i->word = xstrndup(line, n);
 	i->text = xstrdup(line);
@@ -377,9 +405,8 @@ static int read_instr(struct instr *i, const char *line, char escape, struct err
 		return near ? err_set(e, EINVAL, "unknown instruction: %s (did you mean %s?)", shown, near) :
 			      err_set(e, EINVAL, "unknown instruction: %s", shown);
 	}
-	nested = instr_infos[i->kind].args == ARGS_NESTED;
 
-	auto_free char *args = trimmed(nested ? rest : cut_flags(rest, &i->flags));
+	auto_free char *args = trimmed(cut_flags(rest, &i->flags));
 
 	return read_args(i, args, escape, e);
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/strv.h"
+#include "engine/build/gofmt.h"
 
 struct lexer {
 	const char *p;
@@ -398,9 +399,9 @@ int expand_word(const char *word, char escape, const struct strv *env, unsigned 
 	int r = until(&l, '\0', false, &out, e);
 
 	if (r < 0) {
-		auto_free char *shown = str_visible(word, strnlen(word, 500));
+		auto_free char *start = xstrndup(word, 500), *shown = go_quoted(start);
 
-		return err_wrap(e, "failed to process \"%s\"", shown);
+		return err_wrap(e, "failed to process %s", shown);
 	}
 	*ret = str_take(&out);
 	return 0;

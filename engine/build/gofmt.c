@@ -84,6 +84,14 @@ char *go_quoted_char(int64_t c)
 	return xasprintf("'%s'", utf8.s);
 }
 
+char *go_quoted(const char *s)
+{
+	AUTO_STR(out, TEXT_MAX);
+
+	add_quoted(&out, s);
+	return str_take(&out);
+}
+
 char *go_quoted_list(const struct strv *l)
 {
 	AUTO_STR(out, TEXT_MAX);

@@ -8,6 +8,8 @@
 struct strv;
 /* 'x': fmt's %q of a number, which is the character it stands for. Caller frees. */
 char *go_quoted_char(int64_t c);
+/* "a\tb": fmt's %q of a text. Caller frees. */
+char *go_quoted(const char *s);
 /* ["/bin/sh" "-c" "x"]: fmt's %q of a list. Caller frees. */
 char *go_quoted_list(const struct strv *l);
 /* [a b] */

@@ -31,8 +31,6 @@ static int check_copy(const struct instr *i, struct err *e)
 {
 	size_t n = i->args.n;
 
-	if (n < 1)
-		return none_given(i, "at least one argument", e);
 	if (n < 2)
 		return err_set(e, EINVAL, "%s requires at least two arguments, but only one was provided. Destination could not be determined",
 			instr_name(i->kind));

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
@@ -84,6 +85,17 @@ static int number(const char *key, const char *value, bool octal, uint32_t *ret,
 	return 0;
 }
 
+/* Caller frees. */
+static char *lowered(const char *s)
+{
+	char *out = xstrdup(s);
+
+	for (char *p = out; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	return out;
+}
+
 static void set(char **place, const char *value)
 {
 	free(*place);
@@ -129,6 +141,15 @@ static int set_ids(struct run_mount *m, const char *key, const char *value, stru
 	return number(key, value, false, streq(key, "uid") ? &m->uid : &m->gid, e);
 }
 
+static int unknown_key(const char *key, const char *field, struct err *e)
+{
+	static const char *const keys[] = { "type", "from", "source", "target", "readonly", "id", "sharing", "required", "size", "mode", "uid", "gid", "env" };
+	const char *near = str_nearest(key, keys, ARRAY_LEN(keys), sizeof(*keys));
+
+	return near ? err_set(e, EINVAL, "unexpected key '%s' in '%s' (did you mean %s?)", key, field, near) :
+		      err_set(e, EINVAL, "unexpected key '%s' in '%s'", key, field);
+}
+
 static int set_key(struct run_mount *m, const char *key, const char *value, const char *field, char **from, struct err *e)
 {
 	if (streq(key, "type"))
@@ -167,18 +188,15 @@ static int set_key(struct run_mount *m, const char *key, const char *value, cons
 		set(&m->env, value);
 		return 0;
 	}
-	return err_set(e, EINVAL, "unexpected key '%s' in '%s'", key, field);
+	return unknown_key(key, field, e);
 }
 
 static int add_field(struct run_mount *m, const char *field, char **from, struct err *e)
 {
 	const char *eq = strchr(field, '=');
-	auto_free char *key = xstrndup(field, eq ? (size_t)(eq - field) : strlen(field));
+	auto_free char *given = xstrndup(field, eq ? (size_t)(eq - field) : strlen(field)), *key = lowered(given);
 	bool yes;
 
-	for (char *p = key; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p - 'A' + 'a');
 	if (streq(key, "ro") || streq(key, "readonly") || streq(key, "rw") || streq(key, "readwrite")) {
 		TRY(flag_value(key, eq ? eq + 1 : NULL, &yes, e));
 		m->has_ro = true;
@@ -198,9 +216,9 @@ static int add_field(struct run_mount *m, const char *field, char **from, struct
 static int find_kind(const struct strv *fields, struct run_mount *m, struct err *e)
 {
 	for (size_t i = 0; i < fields->n; i++) {
-		const char *v = str_after(fields->v[i], "type=");
-		int kind = v ? kind_parse(v) : MOUNT_BIND;
-		const char *near;
+		const char *v = strncasecmp(fields->v[i], "type=", 5) == 0 ? fields->v[i] + 5 : NULL, *near;
+		auto_free char *lower = v ? lowered(v) : NULL;
+		int kind = v ? kind_parse(lower) : MOUNT_BIND;
 
 		if (!v)
 			continue;
@@ -226,10 +244,11 @@ static int complete(struct run_mount *m, const char *cwd, struct err *e)
 	}
 	if (m->kind == MOUNT_SSH && !m->id)
 		m->id = xstrdup("default");
-	if (!m->target)
-		return m->kind == MOUNT_SSH || m->env ? 0 : err_set(e, EINVAL, "invalid mount target \"\"");
+	if (!m->target && (m->kind == MOUNT_SSH || m->env))
+		return 0;
 
-	auto_free char *joined = path_join(cwd, m->target), *clean = path_clean(joined);
+	/* without a target it is the working folder */
+	auto_free char *joined = path_join(cwd, str0(m->target)), *clean = path_clean(joined);
 
 	if (streq(clean, "/"))
 		return err_set(e, EINVAL, "invalid mount target \"/\"");

@@ -5,11 +5,22 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "base/strv.h"
 
-static bool is_blank(char c)
+/* Length of the blank at S, as unicode.IsSpace has it; 0: none. */
+static size_t blank_len(const char *s)
 {
-	return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r' || c == '\n';
+	static const char *const wide[] = { "\xc2\x85", "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
+					    "\xe3\x80\x80" };
+
+	if (*s == ' ' || (*s >= '\t' && *s <= '\r'))
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(wide); i++)
+		if (str_starts(s, wide[i]))
+			return strlen(wide[i]);
+	/* U+2000 to U+200A */
+	return str_starts(s, "\xe2\x80") && (unsigned char)s[2] >= 0x80 && (unsigned char)s[2] <= 0x8a ? 3 : 0;
 }
 
 /* Length of the word at S. */
@@ -18,7 +29,7 @@ static size_t word_len(const char *s, char escape)
 	char quote = 0;
 	size_t i = 0;
 
-	for (; s[i] && (quote || !is_blank(s[i])); i++) {
+	for (; s[i] && (quote || !blank_len(s + i)); i++) {
 		if (s[i] == escape && s[i + 1] && quote != '\'')
 			i++;
 		else if (quote ? s[i] == quote : s[i] == '"' || s[i] == '\'')
@@ -32,8 +43,8 @@ void words_split(const char *text, char escape, struct strv *ret)
 	for (;;) {
 		size_t n;
 
-		while (is_blank(*text))
-			text++;
+		while ((n = blank_len(text)) > 0)
+			text += n;
 		if (!*text)
 			return;
 		n = word_len(text, escape);
