@@ -112,22 +112,44 @@ static int open_context(struct build *b, struct err *e)
 	return 0;
 }
 
-int build_named_context(struct build *b, const char *value, const char **ret, struct err *e)
+/* The text of .dockerignore PATH, whose patterns are all right. */
+static int ignore_read(const char *path, char **ret, size_t *ret_len, struct err *e)
+{
+	AUTO(ignore_free) struct ignore *checked = NULL;
+	auto_free char *text = NULL;
+	size_t n;
+
+	if (file_read(path, IGNORE_MAX, &text, &n, e) < 0)
+		return -e->code;
+	if (ignore_parse(text, n, &checked, e) < 0)
+		return err_wrap(e, "%s: invalid excludepatterns", path);
+	*ret = TAKE(text);
+	*ret_len = n;
+	return 0;
+}
+
+static int use_folder(const char *folder, struct context *ret, struct err *e)
+{
+	auto_free char *path = path_join(folder, ".dockerignore");
+
+	if (file_exists(path))
+		TRY(ignore_read(path, &ret->ignore, &ret->ignore_len, e));
+	ret->folder = xstrdup(folder);
+	return 0;
+}
+
+int build_named_context(struct build *b, const char *value, const struct context **ret, struct err *e)
 {
 	struct context *c = map_get(&b->contexts, value);
-	struct context fetched = { 0 };
+	struct context found = { 0 };
 
-	if (!context_is_remote(value)) {
-		*ret = value;
-		return 0;
-	}
 	if (!c) {
-		TRY(fetch_context(b, value, b->contexts.n + 1, &fetched, e));
-		c = xcalloc(1, sizeof(fetched));
-		*c = fetched;
+		TRY(context_is_remote(value) ? fetch_context(b, value, b->contexts.n + 1, &found, e) : use_folder(value, &found, e));
+		c = xcalloc(1, sizeof(found));
+		*c = found;
 		map_set(&b->contexts, value, c);
 	}
-	*ret = c->folder;
+	*ret = c;
 	return 0;
 }
 
@@ -196,16 +218,7 @@ static int read_ignore(struct build *b, struct err *e)
 	auto_free char *common = b->files && !b->context.folder ? path_join(b->files, ".dockerignore") : NULL;
 	const char *path = own && file_exists(own) ? own : common && file_exists(common) ? common : NULL;
 
-	if (!path)
-		return 0;
-	if (file_read(path, IGNORE_MAX, &b->ignore, &b->ignore_len, e) < 0)
-		return -e->code;
-
-	AUTO(ignore_free) struct ignore *checked = NULL;
-
-	if (ignore_parse(b->ignore, b->ignore_len, &checked, e) < 0)
-		return err_wrap(e, "%s: invalid excludepatterns", path);
-	return 0;
+	return path ? ignore_read(path, &b->ignore, &b->ignore_len, e) : 0;
 }
 
 /* The Dockerfile's lines around PLACE. */
@@ -433,7 +446,10 @@ static int image_text(struct build *b, char **ret, struct err *e)
 	doc = img_document(&st->img);
 	fill_times(b, st, doc);
 	TRY(diff_ids(b, &st->layers, doc, e));
-	*ret = json_text(doc, false);
+
+	auto_free char *text = json_text(doc, false);
+
+	*ret = str_utf8_repaired(text); /* a Dockerfile may hold any bytes */
 	return 0;
 }
 

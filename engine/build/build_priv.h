@@ -51,7 +51,7 @@ struct build {
 	const struct build_options *o;
 	struct context context;   /* of o->context, when it had to be fetched */
 	const char *files;        /* the context's folder, NULL */
-	struct map contexts;      /* named ones that were fetched: what was given -> struct context */
+	struct map contexts;      /* named ones that are folders: what was given -> struct context */
 	char *text, *name, *path; /* of the Dockerfile; name for messages */
 	size_t len;
 	char *ignore;             /* .dockerignore, NULL */
@@ -106,7 +106,7 @@ int build_image_row(struct build *b, const char *ref, const char *platform, stru
 /* For stage_options: ARG is the build. */
 int build_base_image(void *arg, const char *ref, const char *platform, char **ret_config, char **ret_id, struct err *e);
 /* The folder that VALUE, a named context, stands for; borrowed. */
-int build_named_context(struct build *b, const char *value, const char **ret, struct err *e);
+int build_named_context(struct build *b, const char *value, const struct context **ret, struct err *e);
 /* The default network of a stage's steps; borrowed. */
 int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e);
 void build_net_done(struct build *b);

@@ -26,6 +26,7 @@ void context_done(struct context *c)
 {
 	free(c->folder);
 	free(c->dockerfile);
+	free(c->ignore);
 	*c = (struct context){ 0 };
 }
 

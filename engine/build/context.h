@@ -9,6 +9,7 @@
 #pragma once
 #include "base/auto.h"
 #include <stdbool.h>
+#include <stddef.h>
 
 struct build_options;
 struct err;
@@ -17,6 +18,8 @@ enum { CONTEXT_MAX_GIB = 16 };
 struct context {
 	char *folder;             /* NULL: there are no files */
 	char *dockerfile;         /* what came was a Dockerfile: its text; NULL */
+	char *ignore;             /* .dockerignore of a named folder, NULL */
+	size_t ignore_len;
 };
 void context_done(struct context *c);
 /* TEXT is something to be fetched, not a folder. */

@@ -81,8 +81,13 @@ static int resolve_source(struct build *b, const struct source *from, struct ste
 		ret->ignore = b->ignore;
 		ret->ignore_len = b->ignore_len;
 	} else if (from->kind == SOURCE_FOLDER) {
+		const struct context *c;
+
+		TRY(build_named_context(b, from->name, &c, e));
 		ret->folder = true;
-		TRY(build_named_context(b, from->name, &ret->path, e));
+		ret->path = c->folder;
+		ret->ignore = c->ignore;
+		ret->ignore_len = c->ignore_len;
 		ret->what = from->name;
 	} else if (from->kind == SOURCE_STAGE) {
 		strv_copy(&ret->layers, &b->stages.v[from->stage].layers);

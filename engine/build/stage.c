@@ -49,6 +49,7 @@ void stages_done(struct stages *s)
 			step_free(st->steps[k]);
 		free(st->steps);
 		free(st->name);
+		free(st->platform);
 		free(st->base_id);
 		source_done(&st->base);
 		img_done(&st->img);
@@ -250,42 +251,45 @@ static int start_from_stage(struct stages *s, struct stage *st, struct err *e)
 	return 0;
 }
 
-static int start_from_image(struct stages *s, struct stage *st, const char *platform, struct err *e)
+static int start_from_image(struct stages *s, struct stage *st, struct err *e)
 {
 	auto_free char *config = NULL;
 
-	TRY(s->o->base_image(s->o->arg, st->base.name, platform, &config, &st->base_id, e));
+	TRY(s->o->base_image(s->o->arg, st->base.name, st->platform, &config, &st->base_id, e));
 	TRY(img_parse(config, &st->img, e));
 	strv_copy(&st->scope, &st->img.env);
 	return 0;
 }
 
-static int start(struct stages *s, struct stage *st, struct err *e)
+/* What FROM names, of every stage of the file: a mistake in it counts in a stage that nobody needs, too. */
+static int find_base(struct stages *s, struct stage *st, struct err *e)
 {
-	auto_free char *name = NULL, *platform = NULL;
+	auto_free char *name = NULL;
 	const char *context;
 	int at;
 
 	TRY(instr_expand(s, NULL, st->from, st->from->args.v[0], &name, e));
-	TRY(from_platform(s, st->from, &platform, e));
+	TRY(from_platform(s, st->from, &st->platform, e));
 	if (!*name)
 		return err_set(e, EINVAL, "base name (%s) should not be blank", st->from->args.v[0]);
 	context = named_context(s, name);
 	at = context ? -1 : find_stage(s, name, st->index);
 	if (context)
-		TRY(context_source(context, name, &st->base, e));
-	else if (at >= 0)
-		st->base = (struct source){ .kind = SOURCE_STAGE, .stage = at };
-	else if (streq(name, "scratch"))
-		st->base = (struct source){ .kind = SOURCE_SCRATCH };
-	else
-		TRY(image_source(name, &st->base, e));
+		return context_source(context, name, &st->base, e);
+	if (at < 0 && !streq(name, "scratch"))
+		return image_source(name, &st->base, e);
+	st->base = at >= 0 ? (struct source){ .kind = SOURCE_STAGE, .stage = at } : (struct source){ .kind = SOURCE_SCRATCH };
+	return 0;
+}
+
+static int start(struct stages *s, struct stage *st, struct err *e)
+{
 	if (st->base.kind == SOURCE_FOLDER)
-		return err_set(e, ENOTSUP, "the build context '%s' is a folder, a stage starts from an image", name);
+		return err_set(e, ENOTSUP, "the build context '%s' is a folder, a stage starts from an image", st->base.name);
 	if (st->base.kind == SOURCE_STAGE)
 		return start_from_stage(s, st, e);
 	if (st->base.kind == SOURCE_IMAGE)
-		return start_from_image(s, st, platform, e);
+		return start_from_image(s, st, e);
 	TRY(scratch(s, &st->img, e));
 	strv_copy(&st->scope, &st->img.env);
 	return 0;
@@ -483,6 +487,10 @@ int stages_make(const struct dockerfile *df, const struct stage_options *o, stru
 	TRY(find_target(s, e));
 	name = s->v[s->target].name;
 	strv_env_set(&s->global, "TARGETSTAGE", o->target && *o->target ? o->target : name ? name : "default");
+	for (size_t i = 0; i < s->n; i++) {
+		s->place = (struct df_place){ s->v[i].from->line, s->v[i].from->last };
+		TRY(find_base(s, &s->v[i], e));
+	}
 	TRY(stage_convert(s, s->target, e));
 	s->place = (struct df_place){ 0, 0 };
 	return 0;

@@ -89,6 +89,7 @@ struct stage {
 	char *name;               /* lower case, NULL */
 	const struct instr *from;
 	struct source base;
+	char *platform;           /* wanted of the base, NULL */
 	char *base_id;            /* image's id, of SOURCE_IMAGE */
 	bool converted;           /* needed */
 	struct img img;

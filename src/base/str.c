@@ -289,3 +289,21 @@ bool str_utf8_valid(const char *s, size_t n)
 	}
 	return true;
 }
+
+char *str_utf8_repaired(const char *s)
+{
+	size_t n = strlen(s);
+	AUTO_STR(out, n * 3 + 1);
+
+	for (size_t i = 0; i < n;) {
+		uint32_t c;
+		size_t len = utf8_char((const unsigned char *)s + i, n - i, &c);
+
+		if (len)
+			str_addn(&out, s + i, len);
+		else
+			str_add(&out, "\xef\xbf\xbd");
+		i += len ? len : 1;
+	}
+	return str_take(&out);
+}

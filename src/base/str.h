@@ -62,3 +62,5 @@ char *str_visible(const char *s, size_t n);
 /* The same for a line of a program's output: tabs stay, and a CR within it starts it over, as on a terminal. */
 char *str_visible_line(const char *s, size_t n);
 bool str_utf8_valid(const char *s, size_t n);
+/* S with U+FFFD for each byte that is in no character, as Go writes text into JSON. Caller frees. */
+char *str_utf8_repaired(const char *s);

@@ -72,6 +72,63 @@ RUN [ "$(cat /o/x /o/y | xargs)" = "x y" ]
 D
 }
 
+@test "ADD leaves folders as they are that the archive does not name, and goes through links to them" {
+	mkdir -p "$T/r/a/tmp" "$T/r/a/lib" "$T/r/a/new" && echo x | tee "$T/r/a/tmp/x" "$T/r/a/lib/y" >"$T/r/a/new/z"
+	tar cf "$T/r/a.tar" -C "$T/r/a" tmp/x lib/y new/z
+	build <<'D'
+FROM tiny:1
+RUN mkdir /usr/lib -p && ln -s usr/lib /lib && chown 5:6 /tmp
+ADD a.tar /
+RUN [ "$(stat -c '%a %u:%g' /tmp /new | xargs)" = "1777 5:6 755 0:0" ] && [ "$(readlink /lib)" = usr/lib ] && [ "$(cat /usr/lib/y)" = x ]
+D
+	run build <<'D'
+FROM tiny:1
+RUN echo >/lib
+ADD a.tar /
+D
+	[ "$status" = 1 ]
+	[[ $output == *"cannot copy to non-directory: /lib"* ]]
+}
+
+@test "a folder that is a named context has its own .dockerignore" {
+	mkdir -p "$T/other/d" && echo x | tee "$T/other/f" >"$T/other/d/g"
+	echo d >"$T/other/.dockerignore"
+	printf 'FROM tiny:1\nCOPY --from=other . /o/\nRUN --mount=from=other,target=/m [ "$(ls /o /m | xargs)" = "/m: f /o: f" ]\n' >"$T/named"
+	gantry image build -f "$T/named" --build-context other="$T/other" "$T/other"
+	echo '!' >"$T/other/.dockerignore"
+	run gantry image build --no-cache -f "$T/named" --build-context other="$T/other" "$T/r"
+	[ "$status" = 1 ]
+	[[ $output == *"illegal exclusion pattern"* ]]
+}
+
+@test "mounts: types in any case, no target is the working folder" {
+	mkdir -p "$T/r" && echo x >"$T/r/f"
+	build <<'D'
+FROM tiny:1
+WORKDIR /w
+RUN --mount=TYPE=Bind cat f
+RUN --mount=Type=TMPFS,Target=/t grep -q ' /t tmpfs ' /proc/mounts
+D
+	run build <<<$'FROM tiny:1\nRUN --mount=type=bind true'
+	[ "$status" = 1 ]
+	[[ $output == *'invalid mount target "/"'* ]]
+	run build <<<$'FROM tiny:1\nRUN --mount=type=bind,taget=/m true'
+	[[ $output == *"unexpected key 'taget' in 'taget=/m' (did you mean target?)"* ]]
+}
+
+@test "a stage that nobody needs has an image's name too; ONBUILD has no flags; bytes that are no text" {
+	run build <<<$'FROM bad//name AS a\nFROM tiny:1'
+	[ "$status" = 1 ]
+	[[ $output == *'failed to parse stage name "bad//name"'* ]]
+	run build <<<$'FROM tiny:1\nONBUILD --x RUN true'
+	[ "$status" = 1 ]
+	[[ $output == *"unknown flag: --x"* ]]
+	run build <<<$'FROM tiny:1\nCOPY'
+	[[ $output == *"COPY requires at least two arguments"* ]]
+	build <<<$'FROM tiny:1\nMAINTAINER Jos\xe9\nENV A=\xff'
+	[[ $(gantry image inspect -f '{{.Author}} {{json .Config.Env}}' rules) == $'Jos\ufffd ['*$'"A=\ufffd"]' ]]
+}
+
 @test "what it refuses: signals beyond the range, a folder of patterns that is not there, stages by number as target" {
 	run build <<<$'FROM tiny:1\nSTOPSIGNAL SIGRTMIN+20'
 	[ "$status" = 1 ]
