@@ -509,10 +509,32 @@ static int check_epoch(struct build *b, struct err *e)
 	return num_int(text, 0, INT64_C(253402300799), &b->epoch, e) < 0 ? err_wrap(e, "invalid SOURCE_DATE_EPOCH") : 0;
 }
 
-static void tell_warnings(struct build *b, const struct df_warnings *w)
+/* Tells what the checks found, and fails for it where the file asks for that. */
+static int tell_warnings(struct build *b, struct err *e)
 {
-	for (size_t i = 0; b->o->events.warning && i < w->n; i++)
-		b->o->events.warning(b->o->events.arg, w->v[i].rule, b->name, w->v[i].line, w->v[i].text);
+	const struct df_warnings *const found[] = { &b->df.warnings, &b->stages.warnings };
+	const char *given = strv_env_get(&b->o->args, "BUILDKIT_DOCKERFILE_CHECK");
+	AUTO_DONE(lint_rules_done) struct lint_rules rules = { 0 };
+	auto_free char *names = NULL;
+	AUTO_STRV(broken);
+
+	TRY(lint_rules_parse(given ? given : b->df.check, &rules, e));
+	build_lint(b);
+	for (size_t i = 0; i < ARRAY_LEN(found); i++)
+		for (size_t k = 0; k < found[i]->n; k++) {
+			const struct df_warning *w = &found[i]->v[k];
+
+			if (!lint_wanted(&rules, &b->df, w))
+				continue;
+			strv_add_unique(&broken, w->rule);
+			if (b->o->events.warning)
+				b->o->events.warning(b->o->events.arg, w->rule, b->name, w->line, w->text);
+		}
+	if (!rules.error || !broken.n)
+		return 0;
+	strv_sort(&broken);
+	names = strv_join(&broken, ", ");
+	return err_set(e, EINVAL, "lint violation found for rules: %s", names);
 }
 
 int build_read(struct build *b, struct err *e)
@@ -542,10 +564,10 @@ static int make_stages(struct build *b, struct err *e)
 
 	if (r < 0)
 		b->place = b->stages.place;
-	build_lint(b);
-	tell_warnings(b, &b->df.warnings);
-	tell_warnings(b, &b->stages.warnings);
-	return r;
+
+	AUTO_ERR(second);
+
+	return r < 0 ? (void)tell_warnings(b, &second), r : tell_warnings(b, e);
 }
 
 static void free_context(void *context)

@@ -110,5 +110,14 @@ int build_named_context(struct build *b, const char *value, const struct context
 /* The default network of a stage's steps; borrowed. */
 int build_net(struct build *b, int stage, const struct net_plan **ret, struct err *e);
 void build_net_done(struct build *b);
+/* "skip=A,B;error=true": of the directive, of BUILDKIT_DOCKERFILE_CHECK, or of a comment above an instruction. */
+struct lint_rules {
+	struct strv skip;
+	bool error;               /* what is found ends the build */
+};
+void lint_rules_done(struct lint_rules *r);
+/* TEXT may be NULL. Empty entries are passed over. */
+int lint_rules_parse(const char *text, struct lint_rules *ret, struct err *e);
+bool lint_wanted(const struct lint_rules *r, const struct dockerfile *d, const struct df_warning *w);
 /* The checks that look at the whole file. */
 void build_lint(struct build *b);

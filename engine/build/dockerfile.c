@@ -40,6 +40,7 @@ void df_warnings_done(struct df_warnings *w)
 static void instr_done(struct instr *i)
 {
 	free(i->word);
+	free(i->check);
 	free(i->text);
 	strv_done(&i->flags);
 	strv_done(&i->args);
@@ -589,9 +590,19 @@ static int add_instr(struct lines *l, struct dockerfile *d, const char *line, in
 	return 0;
 }
 
+/* "# check=skip=Rule" just above an instruction speaks of that one. Caller frees. */
+static char *own_check(const char *p, size_t n)
+{
+	auto_free char *text = xstrndup(p, n);
+	const char *rest = str_after(text + 1 + strspn(text + 1, " \t"), "check=");
+
+	return xstrdup0(rest);
+}
+
 static int parse(struct lines *l, struct dockerfile *d, struct err *e)
 {
 	struct directives s = { .d = d };
+	auto_free char *check = NULL;
 	size_t n, raw;
 	const char *p;
 	int r;
@@ -611,8 +622,11 @@ static int parse(struct lines *l, struct dockerfile *d, struct err *e)
 			return r;
 		}
 		trim_left(&p, &n);
-		if (!n || *p == '#')
+		if (!n || *p == '#') {
+			free(check);
+			check = n && s.over ? own_check(p, n) : NULL;
 			continue;
+		}
 		TRY(join_lines(l, d, p, n, &line, &empty, e));
 
 		auto_free char *text = trimmed(line.s);
@@ -626,6 +640,7 @@ static int parse(struct lines *l, struct dockerfile *d, struct err *e)
 		if (empty)
 			df_warn(&d->warnings, "NoEmptyContinuation", l->line, "Empty continuation line");
 		TRY(add_instr(l, d, text, start, e));
+		d->v[d->n - 1].check = TAKE(check);
 	}
 	return r;
 }

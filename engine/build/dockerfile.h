@@ -27,6 +27,7 @@ struct heredoc {
 struct instr {
 	enum instr_kind kind;
 	char *word;               /* as written: "RUN", "run" */
+	char *check;              /* of a comment "check=" just above it, NULL */
 	char *text;               /* the logical line */
 	struct strv flags;        /* "--from=x", quotes removed */
 	struct strv args;         /* JSON: its strings; ENV, LABEL: "K=V" words, quotes kept; else see instr.h */

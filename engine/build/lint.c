@@ -3,11 +3,17 @@
  * The build checks that look at the words of the file (dockerfile.md 10); others are where the facts are (instr_apply.c, dockerfile.c).
  */
 #include <ctype.h>
+#include <errno.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/err.h"
+#include "base/num.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "engine/build/build_priv.h"
+#include "engine/build/glob.h"
 
 static bool has_case(const char *s, int (*is)(int))
 {
@@ -117,6 +123,97 @@ static void lint_workdir(struct df_warnings *w, const struct dockerfile *d)
 	}
 }
 
+static void lint_platform(struct df_warnings *w, const struct instr *i)
+{
+	const char *p = instr_flag_value(i, "platform");
+	AUTO_STRV(parts);
+
+	if (!p)
+		return;
+	if (streq(p, "$TARGETPLATFORM") || streq(p, "${TARGETPLATFORM}"))
+		df_warn(w, "RedundantTargetPlatform", i->line,
+			"Setting platform to predefined %s in FROM is redundant as this is the default behavior", p);
+	if (strchr(p, '$'))
+		return;
+	strv_split(&parts, p, "/");
+	for (size_t k = 0; i->args.n == 3 && k < parts.n; k++)
+		if (*parts.v[k] && strcasestr(i->args.v[2], parts.v[k]))
+			return;
+	df_warn(w, "FromPlatformFlagConstDisallowed", i->line, "FROM --platform flag should not use constant value \"%s\"", p);
+}
+
+static void lint_expose(struct df_warnings *w, const struct instr *i)
+{
+	for (size_t k = 0; k < i->args.n; k++) {
+		const char *port = i->args.v[k], *proto = strchr(port, '/');
+
+		if (strchr(port, ':'))
+			df_warn(w, "ExposeInvalidFormat", i->line,
+				"EXPOSE instruction should not define an IP address or host-port mapping, found '%s'", port);
+		if (proto && has_case(proto, isupper) && !strchr(port, '$'))
+			df_warn(w, "ExposeProtoCasing", i->line, "Defined protocol '%s' in EXPOSE instruction should be lowercase", port);
+	}
+}
+
+/* Sources that .dockerignore leaves out; with exceptions in it nobody can say by the name alone. */
+static void lint_copy(struct build *b, const struct instr *i)
+{
+	AUTO(ignore_free) struct ignore *g = NULL;
+	AUTO_ERR(bad);
+
+	if (!b->ignore || i->json || instr_flag_value(i, "from") || ignore_parse(b->ignore, b->ignore_len, &g, &bad) < 0 || ignore_has_exceptions(g))
+		return;
+	for (size_t k = 0; k + 1 < i->args.n; k++) {
+		auto_free char *joined = path_join("/", i->args.v[k]), *clean = path_clean(joined);
+
+		if (!heredoc_is_named(i, i->args.v[k]) && clean[1] && ignore_has(g, clean + 1))
+			df_warn(&b->df.warnings, "CopyIgnoredFile", i->line, "Attempting to %s file \"%s\" that is excluded by .dockerignore",
+				i->kind == INSTR_ADD ? "Add" : "Copy", i->args.v[k]);
+	}
+}
+
+/* ---- which of them are told ---------------------------------------------------------------------------------------------------------------------- */
+
+void lint_rules_done(struct lint_rules *r)
+{
+	strv_done(&r->skip);
+}
+
+int lint_rules_parse(const char *text, struct lint_rules *ret, struct err *e)
+{
+	AUTO_STRV(parts);
+
+	strv_split(&parts, str0(text), ";");
+	for (size_t i = 0; i < parts.n; i++) {
+		const char *part = parts.v[i] + strspn(parts.v[i], " \t"), *list = str_after(part, "skip="), *error = str_after(part, "error=");
+		AUTO_ERR(bad);
+
+		if (list)
+			strv_split(&ret->skip, list, ",");
+		else if (error ? num_bool(error, &ret->error, &bad) < 0 : *part && !str_starts(part, "experimental="))
+			return err_set(e, EINVAL, "invalid check option \"%s\"", part);
+	}
+	return 0;
+}
+
+static bool skips(const struct lint_rules *r, const char *rule)
+{
+	return strv_has(&r->skip, "all") || strv_has(&r->skip, rule);
+}
+
+bool lint_wanted(const struct lint_rules *r, const struct dockerfile *d, const struct df_warning *w)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		AUTO_DONE(lint_rules_done) struct lint_rules own = { 0 };
+		AUTO_ERR(bad);
+
+		if (d->v[i].check && w->line >= d->v[i].line && w->line <= d->v[i].last && lint_rules_parse(d->v[i].check, &own, &bad) >= 0 &&
+			skips(&own, w->rule))
+			return false;
+	}
+	return !skips(r, w->rule);
+}
+
 void build_lint(struct build *b)
 {
 	struct df_warnings *w = &b->df.warnings;
@@ -125,8 +222,14 @@ void build_lint(struct build *b)
 	for (size_t i = 0; i < b->df.n; i++) {
 		const struct instr *in = &b->df.v[i];
 
-		if (in->kind == INSTR_FROM)
+		if (in->kind == INSTR_FROM) {
 			lint_from(w, in);
+			lint_platform(w, in);
+		}
+		if (in->kind == INSTR_EXPOSE)
+			lint_expose(w, in);
+		if (in->kind == INSTR_COPY || in->kind == INSTR_ADD)
+			lint_copy(b, in);
 		if (in->kind == INSTR_ARG || in->kind == INSTR_ENV)
 			lint_secret(w, in);
 		if (in->kind == INSTR_CMD || in->kind == INSTR_ENTRYPOINT || in->kind == INSTR_HEALTHCHECK)

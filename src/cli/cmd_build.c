@@ -194,6 +194,8 @@ static int fill(struct app *app, const struct image_build_opts *o, struct build_
 	b->network = o->network;
 	if (o->network && !streq(o->network, "default") && !streq(o->network, "none") && !streq(o->network, "host"))
 		return err_set(e, EINVAL, "invalid network mode \"%s\": there are default, none and host", o->network);
+	if (o->platform && strchr(o->platform, ','))
+		return err_set(e, ENOTSUP, "--platform %s: one platform can be built at a time", o->platform);
 	b->platform = o->platform;
 	add_args(&b->args, &o->args, &app->environ);
 	if (epoch && !strv_env_get(&b->args, "SOURCE_DATE_EPOCH"))

@@ -129,6 +129,33 @@ D
 	[[ $(gantry image inspect -f '{{.Author}} {{json .Config.Env}}' rules) == $'Jos\ufffd ['*$'"A=\ufffd"]' ]]
 }
 
+@test "checks: platforms, ports, ignored files; the directive, its build argument, and a comment say which" {
+	check() { # check [ARG…] <<Dockerfile
+		cat >"$T/r/Checked"
+		run gantry image build --check -f "$T/r/Checked" "$@" "$T/r"
+	}
+	mkdir -p "$T/r" && echo f >"$T/r/Checked.dockerignore"
+	check <<'D'
+FROM --platform=linux/amd64 tiny:1 AS a
+FROM --platform=$TARGETPLATFORM tiny:1 AS b
+FROM --platform=linux/amd64 tiny:1 AS tool-amd64
+EXPOSE 80/TCP 127.0.0.1:81:81
+COPY f /f
+D
+	[ "$status" = 0 ]
+	[ "$(grep -oE '(RedundantT|FromP|ExposeP|ExposeI|CopyI)[A-Za-z]*: .*:[0-9]+' <<<"$output" | sed 's/:.*:/ /' | xargs)" = \
+		"FromPlatformFlagConstDisallowed 1 RedundantTargetPlatform 2 ExposeProtoCasing 4 ExposeInvalidFormat 4 CopyIgnoredFile 5" ]
+	check <<<$'# check=skip=JSONArgsRecommended;error=true\nFROM tiny:1\nCMD x\n# check=skip=LegacyKeyValueFormat\nENV a b\nWORKDIR x'
+	[ "$status" = 1 ]
+	[[ $output == *"lint violation found for rules: WorkdirRelativePath"* && $output != *Legacy* && $output != *JSONArgs* ]]
+	check --build-arg BUILDKIT_DOCKERFILE_CHECK=skip=all <<<$'# check=error=true\nFROM tiny:1\nCMD x'
+	[ "$status" = 0 ] && [[ $output != *warning* ]]
+	check <<<$'# check=skip=all;x=1\nFROM tiny:1'
+	[ "$status" = 1 ] && [[ $output == *'invalid check option "x=1"'* ]]
+	run gantry image build --platform linux/amd64,linux/arm64 "$T/r"
+	[ "$status" = 1 ] && [[ $output == *"one platform can be built at a time"* ]]
+}
+
 @test "what it refuses: signals beyond the range, a folder of patterns that is not there, stages by number as target" {
 	run build <<<$'FROM tiny:1\nSTOPSIGNAL SIGRTMIN+20'
 	[ "$status" = 1 ]
