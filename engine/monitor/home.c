@@ -62,10 +62,8 @@ static void renew_containers(struct monitor *m)
 {
 	for (struct mctr *c = m->ctrs; c; c = c->next) {
 		AUTO_ERR(e);
-		auto_close int keeper = c->keep_sock >= 0 && c->keeper.pid ? proc_pidfd(&c->keeper, &e) : -1;
 
-		if (keeper >= 0)
-			(void)proc_kill_fd(keeper, SIGKILL, &e);
+		keeper_kill(c);
 		if (c->log && log_writer_renew(c->log, &m->dirs, c->id, &e) < 0)
 			monitor_report(m, "log", &e);
 		err_clear(&e);

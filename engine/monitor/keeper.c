@@ -325,6 +325,15 @@ void keeper_drop(struct mctr *c, enum keep_tag tag)
 	tell(c, KEEP_DROP, tag);
 }
 
+void keeper_kill(struct mctr *c)
+{
+	AUTO_ERR(gone);
+	auto_close int pidfd = c->keep_sock >= 0 && c->keeper.pid ? proc_pidfd(&c->keeper, &gone) : -1;
+
+	if (pidfd >= 0)
+		(void)proc_kill_fd(pidfd, SIGKILL, &gone);
+}
+
 /* ---- a keeper that cannot be reached ---- */
 /* Descriptor FD of the process PIDFD, when it is what TAG says: a number may stand for something else by now (KEEP_DROP). Linux 5.6. */
 static int steal_fd(int pidfd, int tag, int fd)

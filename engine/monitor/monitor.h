@@ -116,6 +116,7 @@ struct mctr {
 	int64_t again_after_ns;
 	int64_t grace_ns;          /* of the stop under way */
 	int stop_signal;           /* of the stop under way */
+	bool killed;               /* its patience is over */
 	struct watch timer;        /* grace, backoff */
 	struct restart_state restarts;
 
@@ -233,6 +234,7 @@ int keeper_readable(struct watch *w, uint32_t events);          /* watch_fn of m
 int keeper_adopt(struct mctr *c, struct err *e);                /* connects to keep.sock; 1: nobody there */
 /* A keeper whose socket is gone: what it holds is ours, and it is killed. false: there is none. */
 bool keeper_take_over(struct mctr *c, const struct proc_id *keeper);
+void keeper_kill(struct mctr *c);                             /* its loss is noticed as any other's */
 bool keeper_process_over(const struct mctr *c);               /* true too without a pidfd */
 int keeper_respawn(struct mctr *c, struct err *e);              /* one that did not start the process */
 void keeper_bye(struct mctr *c);

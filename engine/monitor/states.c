@@ -31,7 +31,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-static const int64_t second = 1000000000, grace_default = 10 * second;
+static const int64_t second = 1000000000, grace_default = 10 * second, told_within = 3 * second;
 
 static const char *const state_names[M_STATES] = {
 	[M_DOWN] = "down", [M_STARTING] = "starting", [M_RUNNING] = "running", [M_PAUSED] = "paused",
@@ -189,6 +189,7 @@ static void do_term(struct mctr *c)
 	int64_t grace = c->grace_ns >= 0 ? c->grace_ns : c->spec->stop_grace_ns >= 0 ? c->spec->stop_grace_ns : grace_default;
 
 	c->asked_to_end = true;
+	c->killed = false;
 	probe_cancel(c);
 	probe_hooks_cancel(c);
 	if (paused)
@@ -205,11 +206,19 @@ static void do_term_again(struct mctr *c)
 	if (c->grace_ns >= 0)
 		watch_arm(&c->timer, c->grace_ns);
 }
+/* Comes again until its end is told. One that is over and of which its keeper says nothing (somebody stopped that): without the keeper, then. */
 static void do_kill(struct mctr *c)
 {
+	watch_arm(&c->timer, told_within);
+	if (keeper_process_over(c)) {
+		keeper_kill(c);
+		return;
+	}
 	probe_hooks_cancel(c);
 	kill_all(c);
-	monitor_event(c, "kill", "signal", "9");
+	if (!c->killed)
+		monitor_event(c, "kill", "signal", "9");
+	c->killed = true;
 }
 static void do_pause(struct mctr *c)
 {

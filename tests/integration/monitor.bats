@@ -119,6 +119,15 @@ gone() { ! kill -0 "$1" 2>/dev/null || [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/de
 	soon is "exited 11 1" state a
 }
 
+@test "a stopped keeper: a stop goes on without it, and the code is known" {
+	start a '"stop_grace_ns":300000000,' sh -c 'trap "exit 7" TERM; while :; do sleep 0.05; done'
+	local k; k=$(field a 5)
+	kill -STOP "$k"
+	ctl stop "$ID" >/dev/null
+	is "exited 7 1" state a
+	soon gone "$k"
+}
+
 @test "monitor and keeper killed at once: quiet containers run on, the next command knows the end" {
 	start a "" sh -c 'trap "exit 12" USR1; while :; do sleep 0.05; done'
 	local pid
