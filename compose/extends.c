@@ -223,6 +223,17 @@ static int resolve_base(struct unit *u, struct extended *f, const char *name, co
 	return resolve(u, base, ref->service, here, ret, e);
 }
 
+/* What docker compose leaves of an `extends` that brought nothing: it means the same from every folder. */
+static struct node *full_ref(struct arena *a, const struct extended *f, const struct ref *ref)
+{
+	struct node *n = node_map(a, ref->node->pos);
+
+	if (ref->file)
+		node_set(a, n, "file", node_str(a, ref->file->pos, unit_join(a, f->dir, ref->file->text)));
+	node_set(a, n, "service", node_str(a, ref->node->pos, ref->service));
+	return n;
+}
+
 /* *RET: the body of NAME, its `extends` done; NULL when it is null. The section holds it from then on. */
 static int resolve(struct unit *u, struct extended *f, const char *name, const struct chain *chain, struct node **ret,
 		   struct err *e)
@@ -248,9 +259,12 @@ static int resolve(struct unit *u, struct extended *f, const char *name, const s
 	TRY(read_ref(name, extends, &ref, e));
 	TRY(resolve_base(u, f, name, &ref, &here, &base, e));
 	node_remove(body, "extends");
-	if (!base)
+	if (!base) {
+		node_set(a, body, "extends", full_ref(a, f, &ref));
 		return 0;
+	}
 	copy = node_copy(a, base);
+	node_remove(copy, "extends");
 	trace_base(u->shared->trace, name, ref.service, ref.node, copy);
 	copy->pos = body->pos;
 	reset_apply_service(&f->resets, name, copy, u->shared->trace);

@@ -225,7 +225,7 @@ const struct field service_fields[] = {
 	FIELD("environment",         ft_env,        struct service, environment,         NULL,                  F_HASH),
 	FIELD("env_file",            ft_list,       struct service, env_file,            &env_file_item,        F_SCALAR_LIST | F_GONE),
 	FIELD("expose",              ft_strings,    struct service, expose,              NULL,                  F_HASH | F_UNIQUE | F_NUMBERS),
-	{ "extends", &ft_extends, 0, NULL, F_GONE, SUPPORT_FULL, NULL },
+	FIELD("extends",             ft_extends,    struct service, extends,             NULL,                  F_NULL),
 	FIELD("external_links",      ft_strings,    struct service, external_links,      NULL,                  F_HASH | F_DISTINCT),
 	FIELD("extra_hosts",         ft_extra_hosts, struct service, extra_hosts,        NULL,                  F_HASH),
 	FIELD("group_add",           ft_strings,    struct service, group_add,           NULL,                  F_HASH | F_DISTINCT | F_NUMBERS),

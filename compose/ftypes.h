@@ -57,7 +57,8 @@ extern const struct ftype ft_path;     /* const char *; F_PATH* say how */
 extern const struct ftype ft_external; /* bool; also the old {name: x} */
 extern const struct ftype ft_version;  /* a string, nothing kept */
 extern const struct ftype ft_any;      /* nothing kept */
-extern const struct ftype ft_extends, ft_include; /* nothing kept: extends.c and include.c have read them before */
+extern const struct ftype ft_extends; /* extends.c has read it before, and left what is printed again */
+extern const struct ftype ft_include; /* nothing kept: include.c has read it before */
 struct pattern {
 	bool (*match)(const char *s);
 	const char *want;

@@ -579,5 +579,25 @@ static int any_decode(struct fctx *c, const struct field *f, const struct node *
 
 const struct ftype ft_version = { .name = "string", .canon = string_canon, .decode = any_decode };
 const struct ftype ft_any = { .name = "value", .decode = any_decode };
-const struct ftype ft_extends = { .name = "string or mapping", .decode = any_decode };
+
+/* Only what extends.c leaves: the name of a service without a body, which docker compose keeps. */
+static int extends_decode(struct fctx *c, const struct field *f, const struct node *n, void *member, struct err *e)
+{
+	(void)c, (void)f, (void)e;
+	if (node_is_map(n))
+		*(const struct node **)member = n;
+	return 0;
+}
+
+static bool extends_emit(const struct field *f, const void *member, struct emitter *out)
+{
+	const struct node *n = *(const struct node *const *)member;
+
+	(void)f;
+	if (n)
+		emit_node(out, n);
+	return n;
+}
+
+const struct ftype ft_extends = { .name = "string or mapping", .decode = extends_decode, .emit = extends_emit };
 const struct ftype ft_include = { .name = "list", .decode = any_decode };

@@ -394,6 +394,7 @@ struct service {
 	LIST_OF(struct mount) volumes;
 	struct strs volumes_from;
 	const char *working_dir;
+	const struct node *extends; /* of a service without a body; NULL */
 	LIST_OF(struct hook) pre_start;
 	LIST_OF(struct hook) post_start;
 	LIST_OF(struct hook) pre_stop;
