@@ -1,9 +1,10 @@
 #!/bin/bash
-# powercut.sh [ROUNDS [pull|database|import|clean]...]: gantry's root on a disk, guests over it whose power is cut (qemu is killed) at random moments. By hand: some minutes.
+# powercut.sh [ROUNDS [pull|build|database|import|clean]...]: gantry's root on a disk, guests over it whose power is cut (qemu is killed) at random moments. By hand: some minutes.
 #
 #   during image import   then: images and database are whole, up works
 #   during up             then: the same; host boot, up
 #   during image pull     then: fsck says that the store is whole, the next pull goes on where the parts end, gc leaves nothing
+#   during image build    then: the same; the next build works
 #   with a database       a container that fsyncs lines and says so: what it said must be on the disk. host boot starts what restart: says
 #   clean                 host shutdown, next boot, down: nothing is left
 #
@@ -14,7 +15,7 @@ cd "$(dirname "$0")/.."
 export BUILD=${BUILD:-$PWD/build-test}
 rounds=${1:-3}
 steps=("${@:2}")
-[ ${#steps[@]} -gt 0 ] || steps=(pull database import clean)
+[ ${#steps[@]} -gt 0 ] || steps=(pull build database import clean)
 T=$(mktemp -d /var/tmp/gantry-cut.XXXXXX)
 export TMPDIR=$T/tmp
 mkdir "$TMPDIR"
@@ -71,6 +72,10 @@ export VM_CACHE=writeback
 cuts_pull() {
 	cut pull "CUT part" "$((RANDOM % 6)).$((RANDOM % 10))"
 	CHECK=check-pull check "$T/registry.yml"
+}
+cuts_build() {
+	cut build "CUT begins" "$((RANDOM % 4)).$((RANDOM % 10))"
+	CHECK=check-build check
 }
 cuts_database() {
 	cut up "ack [0-9]*" "$((3 + RANDOM % 6))"

@@ -44,8 +44,18 @@ serve() { # CONFIG
 	docker-registry serve "$1" >/run/registry.log 2>&1 &
 	until curl -sf http://127.0.0.1:5990/v2/ >/dev/null; do sleep 0.2; done
 }
+dockerfile() {
+	mkdir -p context
+	[ -e context/file ] || head -c 6M /dev/urandom >context/file
+	cat >context/Dockerfile <<-'D'
+	FROM tiny:1
+	RUN dd if=/dev/urandom of=/one bs=1M count=6
+	COPY file /two
+	RUN rm /ballast && cp /two /three
+	D
+}
 whole() { gantry fsck || die "fsck after the cut"; }
-# nothing_left LAYERS: the store has so many layers, and nothing of what was cut
+# What is in the store but for the image tiny:1 and its layer.
 nothing_left() {
 	local left
 	gantry gc
@@ -71,6 +81,29 @@ check-pull)
 	[ "$parts" = 0 ] || grep -q 'status=206' /run/registry.log || die "nothing was resumed"
 	gantry fsck || die "fsck"
 	gantry image rm 127.0.0.1:5990/cut/big:1
+	nothing_left 0
+	say checked ;;
+build)
+	image
+	gantry image import --change 'CMD ["sleep", "100000"]' root tiny:1 >/dev/null
+	dockerfile
+	sync
+	say begins
+	gantry image build -t made:1 context
+	say built
+	sleep 600 ;;
+check-build)
+	image
+	whole
+	dockerfile
+	gantry image ls
+	say "kept: $(ls "$GANTRY_ROOT/images/layers" | wc -l) layers, in containers $(ls "$GANTRY_ROOT/containers" | wc -l)"
+	gantry image inspect tiny:1 >/dev/null || die "tiny:1"
+	gantry image build -t made:1 context || die "the second build"
+	gantry fsck || die "fsck"
+	gantry image rm made:1
+	gantry image rm tiny:1
+	gantry gc --cache-size 0
 	nothing_left 0
 	say checked ;;
 import) # the cut comes at any time
