@@ -11,30 +11,42 @@ struct line {
 	int number;
 };
 
-static bool line_at(const struct source *src, int number, struct line *ret)
+static void trim(const char *s, size_t n, int number, struct line *ret)
 {
-	size_t n = 0;
-	const char *s = source_line_of(src, number, &n);
-
-	if (!s)
-		return false;
 	*ret = (struct line){ s, n, 0, number };
 	while (ret->n && *ret->s == ' ') {
 		ret->s++;
 		ret->n--;
 		ret->indent++;
 	}
-	while (ret->n && strchr(" \t", ret->s[ret->n - 1]))
+	while (ret->n && strchr(" \t\r", ret->s[ret->n - 1]))
 		ret->n--;
-	return true;
 }
 
-/* The last line before NUMBER that says something. */
+static bool line_at(const struct source *src, int number, struct line *ret)
+{
+	size_t n = 0;
+	const char *s = source_line_of(src, number, &n);
+
+	if (s)
+		trim(s, n, number, ret);
+	return s;
+}
+
+/* The last line before NUMBER that says something: backwards from it, as a file may have a million that say nothing. */
 static bool line_before(const struct source *src, int number, struct line *ret)
 {
-	while (--number > 0)
-		if (line_at(src, number, ret) && ret->n && *ret->s != '#')
+	size_t n;
+	const char *s = source_line_of(src, number, &n);
+
+	while (s && s > src->text) {
+		const char *end = s - 1, *nl = memrchr(src->text, '\n', (size_t)(end - src->text));
+
+		s = nl ? nl + 1 : src->text;
+		trim(s, (size_t)(end - s), --number, ret);
+		if (ret->n && *ret->s != '#')
 			return true;
+	}
 	return false;
 }
 

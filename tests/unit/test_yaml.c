@@ -238,6 +238,7 @@ static void test_hostile(void **state)
 	AUTO_STR(deep, 1 << 20);
 	AUTO_STR(deepmap, 1 << 20);
 	AUTO_STR(ladder, 8 << 20);
+	AUTO_STR(gap, 1 << 20);
 
 	str_add(&bomb, "a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
 	for (int i = 1; i < 12; i++)
@@ -257,6 +258,11 @@ static void test_hostile(void **state)
 		str_addf(&ladder, i ? "*a%d\n" : "x\n", i - 1);
 	}
 	check_hostile(&ladder, "nested more than");
+	str_add(&gap, "a:\n  b: x\n"); /* the hint speaks of the line before it */
+	for (int i = 0; i < 300000; i++)
+		str_addc(&gap, '\n');
+	str_add(&gap, "    c: y\n");
+	check_hostile(&gap, "mapping values are not allowed");
 }
 
 static void test_many_keys(void **state)
