@@ -8,26 +8,27 @@
 
 enum { TEXT_MAX = 1 << 20 };
 
+static void port_done(struct shown_port *p)
+{
+	free(p->ip);
+	free(p->proto);
+}
+
 void shown_ports_done(struct shown_ports *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->v[i].ip);
-		free(l->v[i].proto);
-	}
+	for (size_t i = 0; i < l->n; i++)
+		port_done(&l->v[i]);
 	free(l->v);
 	*l = (struct shown_ports){ 0 };
 }
 
 void shown_ports_add(struct shown_ports *l, const char *ip, uint16_t published, uint16_t target, const char *proto)
 {
-	for (size_t i = 0; !published && i < l->n; i++)
-		if (l->v[i].target == target && streq(l->v[i].proto, proto))
-			return;
-	l->v = xreallocarray(l->v, l->n + 1, sizeof *l->v);
+	xgrow(&l->v, l->n, &l->cap, sizeof *l->v);
 	l->v[l->n++] = (struct shown_port){ .ip = xstrdup(ip), .proto = xstrdup(proto), .target = target, .published = published };
 }
 
-/* By target, address, host port, protocol. */
+/* By target, address, host port, protocol; what is only exposed comes first, having no address. */
 static int compare(const void *a, const void *b)
 {
 	const struct shown_port *x = a, *y = b;
@@ -42,10 +43,27 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->proto, y->proto);
 }
 
+/* The port I is only exposed, and one of those behind it is the same. */
+static bool is_told_again(const struct shown_ports *l, size_t i)
+{
+	for (size_t k = i + 1; !l->v[i].published && k < l->n && l->v[k].target == l->v[i].target; k++)
+		if (streq(l->v[k].proto, l->v[i].proto))
+			return true;
+	return false;
+}
+
 void shown_ports_sort(struct shown_ports *l)
 {
+	size_t kept = 0;
+
 	if (l->n)
 		qsort(l->v, l->n, sizeof *l->v, compare);
+	for (size_t i = 0; i < l->n; i++)
+		if (is_told_again(l, i))
+			port_done(&l->v[i]);
+		else
+			l->v[kept++] = l->v[i];
+	l->n = kept;
 }
 
 /* --- text ---------------------------------------------------------------------------------------------------- */

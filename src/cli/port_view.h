@@ -15,12 +15,12 @@ struct shown_port {
 };
 struct shown_ports {
 	struct shown_port *v;
-	size_t n;
+	size_t n, cap;
 };
 void shown_ports_done(struct shown_ports *l);
-/* Copies its texts. An exposed port (PUBLISHED 0) that is there already, published or not, is left out. */
+/* Copies its texts. PUBLISHED 0: only exposed, and then IP is "". */
 void shown_ports_add(struct shown_ports *l, const char *ip, uint16_t published, uint16_t target, const char *proto);
-/* By target, as the engine's API lists them: call it before the two below. */
+/* By target, as the engine's API lists them, without exposed ports that are there as well, published or not: call it before the two below. */
 void shown_ports_sort(struct shown_ports *l);
 /* docker's text: neighbours that are published under their own number, or only exposed, become a range. Caller frees. */
 char *shown_ports_text(const struct shown_ports *l);

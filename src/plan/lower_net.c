@@ -5,6 +5,7 @@
 #include "plan/lower.h"
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "engine/container/spec.h"
@@ -84,7 +85,7 @@ static void lower_ports(const struct service *s, struct ctr_spec *c)
 }
 
 /* "80", "7000-7002/udp" of expose; what is no port is passed over, as it has no effect. */
-static void add_exposed(struct ctr_spec *c, const char *text)
+static void add_exposed(struct ctr_spec *c, struct map *seen, const char *text)
 {
 	auto_free char *ports = xstrndup(text, strcspn(text, "/"));
 	const char *proto = strchr(text, '/');
@@ -102,16 +103,19 @@ static void add_exposed(struct ctr_spec *c, const char *text)
 	for (; from <= to; from++) {
 		auto_free char *one = xasprintf("%u/%s", (unsigned)from, proto ? proto + 1 : "tcp");
 
-		strv_add_unique(&c->expose, one);
+		if (map_set(seen, one, c))
+			strv_add(&c->expose, one);
 	}
 }
 
 static void lower_expose(const struct lower *l, struct ctr_spec *c)
 {
+	AUTO_MAP(seen, NULL); /* ranges have thousands */
+
 	for (size_t i = 0; i < l->config->exposed_ports.n; i++)
-		add_exposed(c, l->config->exposed_ports.v[i]);
+		add_exposed(c, &seen, l->config->exposed_ports.v[i]);
 	for (size_t i = 0; i < l->s->expose.n; i++)
-		add_exposed(c, l->s->expose.v[i]);
+		add_exposed(c, &seen, l->s->expose.v[i]);
 }
 
 /* What makes no sense in somebody else's network namespace (the engine's "conflicting options"). */
