@@ -9,6 +9,7 @@
  */
 #include "engine/monitor/monitor.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/container/log.h"
@@ -33,10 +34,8 @@ static bool is_whole(const struct monitor *m)
 {
 	auto_free char *lock = dirs_run(&m->dirs, "p/%s/lock", m->project);
 	auto_free char *sock = dirs_run(&m->dirs, "p/%s/ctl.sock", m->project);
-	struct stat ours, there;
 
-	return fstat(m->lock, &ours) == 0 && stat(lock, &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino &&
-	       access(sock, F_OK) == 0;
+	return file_is(m->lock, lock) && file_exists(sock);
 }
 /* 1: another monitor has the lock by now. */
 static int take_lock(struct monitor *m, struct err *e)

@@ -127,8 +127,7 @@ int file_mkdir_p(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-/* Whether PATH is still the file that FD is: whoever removes a lock file holds its lock. */
-static bool same_file(int fd, const char *path)
+bool file_is(int fd, const char *path)
 {
 	struct stat a, b;
 
@@ -158,7 +157,7 @@ int file_lock(const char *path, bool shared, bool wait, int *ret_fd, struct err 
 			if (errno != EINTR)
 				return err_sys(e, "lock '%s'", path);
 		}
-		if (!same_file(fd, path))
+		if (!file_is(fd, path))
 			continue;
 		if (!shared)
 			write_pid(fd);

@@ -18,6 +18,7 @@ int file_read_at(int dirfd, const char *name, size_t max, char **ret_text, size_
 int file_replace(const char *path, const void *p, size_t n, mode_t mode, bool sync, struct err *e);
 int file_write(const char *path, const char *text, struct err *e); /* existing file (cgroup, sysctl), one write */
 bool file_exists(const char *path);
+bool file_is(int fd, const char *path); /* PATH leads to what FD is: a lock file may have been removed, and made again by somebody else */
 bool file_on_kernel_fs(int fd); /* proc, sysfs, cgroups …: what is there are no files that anybody keeps */
 int file_mkdir_p(const char *path, mode_t mode, struct err *e);
 /* Adds the names in the folder DIRFD to RET, as they come, without "." and "..". 0 or a negative errno: who asks knows the path. */

@@ -136,14 +136,6 @@ static int project_dir(const struct dirs *d, const char *project, struct err *e)
 	return file_mkdir_p(dir, 0700, e);
 }
 
-/* Does PATH still lead to what FD is? */
-static bool same_file(int fd, const char *path)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 int lock_project(const struct dirs *d, const char *project, void (*waiting)(int pid, void *arg), void *arg, int *ret_fd, struct err *e)
 {
 	auto_free char *path = dirs_run(d, "p/%s/cmd.lock", project);
@@ -171,7 +163,7 @@ int lock_project(const struct dirs *d, const char *project, void (*waiting)(int 
 		}
 		if (r < 0)
 			return err_sys(e, "lock '%s'", path);
-		if (same_file(fd, path)) {
+		if (file_is(fd, path)) {
 			*ret_fd = TAKE_FD(fd);
 			return 0;
 		}
@@ -206,7 +198,7 @@ int lock_monitor(const struct dirs *d, const char *project, int *ret_fd, struct 
 			return 1;
 		if (r < 0)
 			return err_code(e, -r, "lock '%s'", path);
-		if (same_file(fd, path)) {
+		if (file_is(fd, path)) {
 			auto_free char *pid = xasprintf("%d\n", getpid());
 
 			/* for people and tests; nothing relies on it */
