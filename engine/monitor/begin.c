@@ -11,12 +11,14 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "base/path.h"
 #include "engine/container/cgroup_of.h"
 #include "engine/kernel/ns.h"
+#include "engine/kernel/rlimit.h"
 #include "engine/kernel/selfexe.h"
 #include "engine/monitor/control.h"
 #include "net/dns.h"
@@ -28,23 +30,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { REPORT_MAX = 256 << 10 };
 
-static void reset_limits(void)
-{
-	struct rlimit r;
-
-	/* The caller's shell is no measure for us or, by inheritance, for anybody. */
-	setrlimit(RLIMIT_FSIZE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
-	setrlimit(RLIMIT_CPU, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
-}
 void report_open(const struct monitor *m)
 {
 	auto_free char *path = dirs_run(&m->dirs, "p/%s/monitor.log", m->project);
@@ -146,9 +135,8 @@ static int parse_args(int argc, char **argv, struct monitor_args *a, struct err 
 static int take_lock(struct monitor *m, int inherited, struct err *e)
 {
 	auto_free char *path = dirs_run(&m->dirs, "p/%s/lock", m->project);
-	struct stat a, b;
 
-	if (inherited >= 0 && fstat(inherited, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+	if (inherited >= 0 && file_is(inherited, path)) {
 		m->lock = inherited;
 		return fd_cloexec(inherited, true);
 	}
@@ -236,7 +224,7 @@ int monitor_main(int argc, char **argv)
 	}
 	umask(077);
 	(void)!chdir("/");
-	reset_limits();
+	rlimit_lift(); /* the caller's shell is no measure for us or, by inheritance, for anybody; a keeper may have started us */
 	m.project = xstrdup(a.project);
 	m.expecting = a.ready >= 0;
 	dirs_init(&m.dirs, NULL, NULL);
