@@ -291,18 +291,12 @@ static int open_place(struct builds *a, struct err *e)
 
 static void close_place(struct builds *a)
 {
-	AUTO_ERR(ignored);
-
-	if (a->tmp_path)
-		(void)file_remove_tree_path(a->tmp_path, &ignored);
-	if (a->tmp_fd >= 0)
-		close(a->tmp_fd);
+	image_tmp_done(a->tmp_fd, a->tmp_path);
 	if (a->load.tmp >= 0)
 		close(a->load.tmp);
 	if (a->load.layers_lock >= 0)
 		close(a->load.layers_lock);
 	map_done(&a->load.layers);
-	free(a->tmp_path);
 }
 
 /* ---- layers -------------------------------------------------------------------------------------------------------------------------------------- */

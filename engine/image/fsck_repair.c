@@ -44,14 +44,8 @@ struct repair {
 
 static void repair_done(struct repair *r)
 {
-	AUTO_ERR(ignored);
-
 	map_done(&r->bad_blobs);
-	if (r->tmp)
-		(void)file_remove_tree_path(r->tmp, &ignored);
-	if (r->tmp_fd >= 0)
-		close(r->tmp_fd);
-	free(r->tmp);
+	image_tmp_done(r->tmp_fd, r->tmp);
 }
 
 /* ---- which image has it, who uses it --------------------------------------------------------------------------------------------------------------------- */

@@ -156,17 +156,9 @@ void load_done(struct load *l)
 		kill(l->pid, SIGKILL);
 		(void)proc_wait(l->pid, &status, &ignored);
 	}
-	if (l->tmp_path) {
-		AUTO_ERR(left);
-
-		if (file_remove_tree_path(l->tmp_path, &left) < 0)
-			log_debug("%s", err_text(&left));
-	}
-	if (l->tmp >= 0)
-		close(l->tmp);
+	image_tmp_done(l->tmp, l->tmp_path);
 	if (l->layers_lock >= 0)
 		close(l->layers_lock);
-	free(l->tmp_path);
 	map_done(&l->layers);
 }
 

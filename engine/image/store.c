@@ -299,3 +299,15 @@ int image_tmp_make(const struct dirs *d, char name[IMAGE_TMP_NAME + 1], char **r
 	}
 	return err_set(e, EAGAIN, "no temporary folder can be kept in '%s'", parent);
 }
+
+void image_tmp_done(int fd, char *path)
+{
+	AUTO_ERR(left);
+
+	/* what stays is removed with the rest of tmp/ */
+	if (path && file_remove_tree_path(path, &left) < 0)
+		log_debug("%s", err_text(&left));
+	if (fd >= 0)
+		close(fd);
+	free(path);
+}

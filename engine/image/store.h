@@ -80,5 +80,7 @@ int image_event(struct db *db, const char *action, const char *id, const char *n
  * copy of it. NAME may be NULL; *RET_PATH is the caller's to free. */
 enum { IMAGE_TMP_NAME = 16 };
 int image_tmp_make(const struct dirs *d, char name[IMAGE_TMP_NAME + 1], char **ret_path, struct err *e);
+/* Removes it, and frees PATH; FD last, so that nobody else cleans up meanwhile. FD -1, PATH NULL: there is none. */
+void image_tmp_done(int fd, char *path);
 /* Who loads holds it shared (and waits for it), who removes layers holds it alone: 1 when that cannot be now. */
 int image_layers_lock(const struct dirs *d, bool to_remove, int *ret_fd, struct err *e);

@@ -264,15 +264,9 @@ struct unpacked {
 
 static void unpacked_done(struct unpacked *u)
 {
-	AUTO_ERR(ignored);
-
 	if (u->files >= 0)
 		close(u->files);
-	if (u->path)
-		(void)file_remove_tree_path(u->path, &ignored);
-	if (u->dir >= 0)
-		close(u->dir);
-	free(u->path);
+	image_tmp_done(u->dir, u->path);
 }
 
 static int read_archive(struct app *app, struct unpacked *ret, struct err *e)
