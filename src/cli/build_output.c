@@ -156,13 +156,7 @@ struct tree {
 
 static void tree_done(struct tree *t)
 {
-	AUTO_ERR(left); /* what stays is removed with the rest of tmp/ */
-
-	if (t->path)
-		(void)file_remove_tree_path(t->path, &left);
-	if (t->dir >= 0)
-		close(t->dir);
-	free(t->path);
+	image_tmp_done(t->dir, t->path);
 }
 
 static int tree_open(struct app *app, const struct image_row *image, struct tree *ret, struct err *e)
@@ -230,6 +224,8 @@ int build_outputs_write(struct app *app, const struct build_outputs *o, const ch
 	AUTO_STRV(report);
 	int r = 0;
 
+	if (!o->n)
+		return 0;
 	TRY(image_need(app->db, id, &row, e));
 	for (size_t i = 0; i < o->n && r >= 0; i++)
 		r = write_one(app, &o->v[i], &row, e);

@@ -246,7 +246,8 @@ static int image_build_run(struct app *app, void *opts, const struct strv *args,
 	if (o->push && !b->tags.n)
 		return err_set(e, EINVAL, "--push needs a name: give it with -t");
 	TRY(build_outputs_parse(&o->outputs, o->load, &b->tags, &outputs, e));
-	TRY(image_list(app->db, &before, e));
+	if (!outputs.keep)
+		TRY(image_list(app->db, &before, e));
 	TRY(build_view_run(app, &set, quiet, e));
 	id = set.v[0].id;
 	if (!id)
