@@ -48,8 +48,7 @@ static bool looks_secret(const char *name)
 
 	strv_split(&words, name, "_");
 	for (size_t i = 0; i < words.n; i++) {
-		for (char *p = words.v[i]; *p; p++)
-			*p = (char)tolower((unsigned char)*p);
+		str_lower(words.v[i]);
 		if (str_in(words.v[i], harmless))
 			return false;
 		yes |= str_in(words.v[i], secret);

@@ -90,9 +90,7 @@ static char *lowered(const char *s)
 {
 	char *out = xstrdup(s);
 
-	for (char *p = out; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p - 'A' + 'a');
+	str_lower(out);
 	return out;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/build/stage.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -332,8 +331,7 @@ static void add_proxies(struct stages *s, struct stage *st)
 			auto_free char *lower = xstrdup(names[i]);
 			const char *v;
 
-			for (char *p = lower; *p; p++)
-				*p = (char)tolower((unsigned char)*p);
+			str_lower(lower);
 			v = strv_env_get(s->o->args, names[i]);
 			v = v ? v : strv_env_get(s->o->args, lower);
 			if (!v)
@@ -427,8 +425,7 @@ static int add_stage(struct stages *s, const struct instr *i, size_t at, struct 
 	if (i->args.n < 3)
 		return 0;
 	st->name = xstrdup(i->args.v[2]);
-	for (char *p = st->name; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
+	str_lower(st->name);
 	return 0;
 }
 

@@ -127,6 +127,13 @@ int str_check(const struct str *b, const char *what, struct err *e)
 	return err_set(e, EFBIG, "%s: longer than %zu bytes", what, b->max);
 }
 
+void str_lower(char *s)
+{
+	for (; *s; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			*s = (char)(*s - 'A' + 'a');
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

@@ -49,6 +49,7 @@ static inline const char *str0(const char *s)
 {
 	return s ? s : "";
 }
+void str_lower(char *s); /* A to Z, in place */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* The rest after PREFIX, or NULL. */
