@@ -7,7 +7,6 @@
  *                      ├─ another worker makes it: waits ──────┐
  *                      └─ process ─ layer ─ those that wait ◄──┘ take it too
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -694,6 +693,6 @@ int builds_run(struct builds *a, struct err *e)
 	}
 	end_workers(a, failed);
 	for (size_t i = 0; r >= 0 && i < a->n; i++)
-		assert(a->v[i].state == BUILD_DONE);
+		BUG_ON(a->v[i].state != BUILD_DONE);
 	return MIN(r, 0);
 }

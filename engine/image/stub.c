@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/image/stub.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -22,16 +21,10 @@ enum { DEPTH_MAX = 1000 };
 
 static bool is_empty_dir(int at, const char *name)
 {
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	bool empty = fd >= 0 && !layer_folder_opaque(fd);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *ent;
+	auto_close int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_STRV(names);
 
-	while (dir && empty && (ent = readdir(dir)))
-		empty = streq(ent->d_name, ".") || streq(ent->d_name, "..");
-	if (dir)
-		closedir(dir);
-	return empty;
+	return fd >= 0 && !layer_folder_opaque(fd) && file_names(fd, &names) >= 0 && !names.n;
 }
 
 /* An empty file; /etc/mtab. */

@@ -60,7 +60,6 @@ static int add_headings(struct format *f, struct err *e)
 	AUTO(json_free) struct cJSON *names = json_object();
 	AUTO_STR(line, FORMAT_MAX);
 
-
 	for (const struct format_column *c = f->columns; c->key; c++)
 		json_add_str(names, c->key, c->heading);
 	TRY(template_render(f->tmpl, names, true, &line, e));

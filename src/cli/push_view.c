@@ -12,25 +12,19 @@
 #include "cli/progress.h"
 #include "engine/image/remote.h"
 
-struct shown {
-	struct progress *progress;
-	const char *image;
-};
-
 static void on_progress(void *arg, const char *layer, const char *text, bool over)
 {
-	struct shown *s = arg;
+	struct progress *p = arg;
 	auto_free char *id = xasprintf("Layer %s", layer);
 
-	if (!over && !progress_animated(s->progress) && str_starts(text, "Pushing "))
+	if (!over && !progress_animated(p) && str_starts(text, "Pushing "))
 		return; /* percentages are for terminals */
-	progress_event(s->progress, id, over ? PROGRESS_DONE : PROGRESS_WORKING, text);
+	progress_event(p, id, over ? PROGRESS_DONE : PROGRESS_WORKING, text);
 }
 
 static int push_one(struct app *app, struct progress *p, const char *ref, struct err *e)
 {
-	struct shown s = { p, ref };
-	const struct image_push_options o = { on_progress, &s, (int)app->g.parallel };
+	const struct image_push_options o = { on_progress, p, (int)app->g.parallel };
 	auto_free char *id = xasprintf("Image %s", ref), *digest = NULL;
 	int r;
 

@@ -227,7 +227,6 @@ static value *fn_split(struct walk *w, const struct call *c)
 	struct cJSON *list = json_add_array(w->made, NULL);
 	auto_free char *text = text_of(c->v[0]);
 	auto_free char *sep = text_of(c->v[1]);
-	AUTO_STRV(parts);
 
 	if (*sep) {
 		for (char *p = text, *at; p; p = at ? at + strlen(sep) : NULL) {

@@ -161,7 +161,7 @@ builds() {
 	FROM base AS more
 	COPY copied tree /dest/
 	COPY --from=base --chown=9:9 /data /dest/data
-	WORKDIR /work/dir
+	WORKDIR /made/dir
 	FROM scratch
 	COPY --from=more / /
 	RUN rm /dest/copied && echo end >/dest/end
