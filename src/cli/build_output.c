@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define PUSH_INSTEAD "give --push instead, or use 'image push' after the build"
+
 static const struct {
 	const char *name;
 	enum output_type type;
@@ -53,7 +55,7 @@ static int set_type(struct build_output *o, const char *text, const char *value,
 		}
 	err_set(e, EINVAL, "invalid output '%s': there is no type '%s'", text, value);
 	if (streq(value, "registry"))
-		err_hint(e, "use 'image push' after the build");
+		err_hint(e, PUSH_INSTEAD);
 	else if (near)
 		err_hint(e, "did you mean '%s'?", near);
 	else
@@ -81,8 +83,8 @@ static int set_word(struct build_output *o, const char *text, const char *key, c
 		TRY(num_bool(value, &push, e));
 		if (!push)
 			return 0;
-		err_set(e, EOPNOTSUPP, "invalid output '%s': a build pushes nothing", text);
-		err_hint(e, "use 'image push' after the build");
+		err_set(e, EOPNOTSUPP, "invalid output '%s': outputs are not pushed", text);
+		err_hint(e, PUSH_INSTEAD);
 		return -EOPNOTSUPP;
 	}
 	return err_set(e, EINVAL, "invalid output '%s': unexpected key '%s'", text, key);
